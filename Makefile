@@ -1,0 +1,37 @@
+# Two commands do all the set-up: `make repro` runs the pipeline, `make test` passes the tests.
+PYTHON ?= python3
+JOBS   ?= auto
+BIN    := .venv/bin
+# Stages must find this environment's python, and queue workers its dvc.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+ENV    := $(BIN)/.installed
+
+.PHONY: repro test setup lint lock clean
+repro: $(ENV)
+	@hw2 repro --jobs $(JOBS)
+
+test: $(ENV)
+	@python -m pytest
+
+setup: $(ENV)
+
+lint: $(ENV)
+	ruff check .
+	ruff format --check .
+	mypy
+
+lock: $(ENV)
+	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev \
+	  --generate-hashes --no-annotate --custom-compile-command "make lock" -o requirements.txt
+
+clean:
+	rm -rf .venv build *.egg-info runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(ENV): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hw2core needs Python 3.11 or newer; name one with PYTHON=, e.g. make repro PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@

@@ -1,0 +1,166 @@
+"""The commands: one a DVC stage, by the stage's name, and the user's own.
+
+Nothing heavy is imported here, so that `hw2 --help` and every usage error answer at once. What a stage
+does is in hw2core/stages/.
+"""
+
+import errno
+import importlib
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from hw2core import __version__
+from hw2core.errors import UserError
+from hw2core.layout import find_workspace
+from hw2core.params import ADAPTERS, load_params
+
+app = typer.Typer(
+    name="hw2",
+    help="Image generation and domain adaptation, one reproducible pipeline.\n\n"
+    "`make repro` or `hw2 repro` runs every stage; params.yaml holds every knob; "
+    "reports/report.html is what one reads.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+DomainName = Annotated[str, typer.Argument(metavar="DOMAIN", help="One of data.domains in params.yaml.")]
+PairName = Annotated[str, typer.Argument(metavar="PAIR", help="One of pairs in params.yaml.")]
+MethodName = Annotated[str, typer.Argument(metavar="METHOD", help=f"One of: {', '.join(ADAPTERS)}.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"hw2core {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def run_stage(module: str, function: str, *arguments: str) -> None:
+    """Run `function` of hw2core/stages/<module>.py on the validated params of this workspace."""
+    layout = find_workspace()
+    params = load_params(layout.params)
+    # Numerical libraries read these when they are imported, and by default take every core.
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = str(params.engine.threads)
+    getattr(importlib.import_module(f"hw2core.stages.{module}"), function)(params, layout, *arguments)
+
+
+@app.command()
+def download(dataset: DomainName) -> None:
+    """Stage: bring a dataset's raw material to data/raw/."""
+    run_stage("data", "download", dataset)
+
+
+@app.command()
+def preprocess(dataset: DomainName) -> None:
+    """Stage: make of the raw material the images the networks read, in data/ready/."""
+    run_stage("data", "preprocess", dataset)
+
+
+@app.command("train_classifier")
+def train_classifier(domain: DomainName) -> None:
+    """Stage: train a domain's own classifier, the bound of every pair it belongs to."""
+    run_stage("train", "train_classifier", domain)
+
+
+def add_adapter(method: str) -> None:
+    @app.command(f"train_{method}", help=f"Stage: adapt from a pair's source to its target with {method}.")
+    def train(pair: PairName) -> None:
+        run_stage("train", "train_adapter", method, pair)
+
+
+for method in ADAPTERS:
+    add_adapter(method)
+
+
+@app.command("evaluate_classifier")
+def evaluate_classifier(domain: DomainName) -> None:
+    """Stage: judge a domain's classifier on every domain's test set."""
+    run_stage("evaluate", "evaluate_classifier", domain)
+
+
+@app.command()
+def evaluate(method: MethodName, pair: PairName) -> None:
+    """Stage: judge an adapted classifier on its target's test set."""
+    run_stage("evaluate", "evaluate", method, pair)
+
+
+@app.command()
+def tsne(method: MethodName, pair: PairName) -> None:
+    """Stage: t-SNE of an adapted classifier's features, by digit and by domain."""
+    run_stage("tsne", "tsne", method, pair)
+
+
+@app.command()
+def report() -> None:
+    """Stage: build reports/ from every metrics.json, history and picture."""
+    run_stage("report", "report")
+
+
+@app.command()
+def repro(
+    jobs: Annotated[
+        str, typer.Option("--jobs", "-j", help="Stages side by side; auto: as many as the machine can feed.")
+    ] = "auto",
+) -> None:
+    """Run every stage that is not up to date, independent ones side by side."""
+    layout = find_workspace()
+    params = load_params(layout.params)
+    from hw2core.repro import reproduce
+
+    reproduce(layout, params.engine, jobs)
+
+
+@app.command()
+def profile(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A file of profiles/, without .yaml.")],
+) -> None:
+    """Put the settings of a profile into params.yaml, where they can be read and changed."""
+    from hw2core.profiles import apply_profile
+
+    for line in apply_profile(find_workspace(), name):
+        print(line)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what this machine has, what is missing, and how to get it."""
+    from hw2core.doctor import examine
+
+    sys.exit(examine())
+
+
+def main() -> None:
+    """Entry point of `hw2` and `python -m hw2core`: an error is a line a problem, exit code 2."""
+    # click's own base class, wherever typer keeps click
+    click_error: type[Exception] = typer.BadParameter.__mro__[2]  # type: ignore[assignment]
+    try:
+        status = app(prog_name="hw2", standalone_mode=False)
+    except UserError as error:
+        fail(str(error))
+    except click_error as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "hw2"
+        fail(f"{error.format_message()} (see `{path} --help`)")  # type: ignore[attr-defined]
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        fail(f"the disk is full, writing {error.filename or 'a file'}; free some space and run it again")
+    except (KeyboardInterrupt, typer.Abort):
+        print("hw2: interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def fail(message: str) -> None:
+    for line in message.splitlines():
+        print(f"hw2: {line}", file=sys.stderr)
+    sys.exit(2)

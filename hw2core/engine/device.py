@@ -1,0 +1,76 @@
+"""Where the arithmetic runs, and in which precision. Chosen once, with the reason said."""
+
+import os
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hw2core.errors import UserError
+from hw2core.params import Engine
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device set up for reproducible work, and how tensors and networks get there."""
+
+    kind: torch.device
+    bf16: bool
+    channels_last: bool
+    compiled: bool
+    about: str
+
+    def autocast(self) -> AbstractContextManager[object]:
+        return torch.autocast(self.kind.type, torch.bfloat16) if self.bf16 else nullcontext()
+
+    @property
+    def memory_format(self) -> torch.memory_format:
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
+    def place(self, networks: nn.Module) -> None:
+        """Move networks here, in this device's memory format."""
+        networks.to(self.kind)
+        networks.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+
+    def compile(self, networks: nn.ModuleDict) -> None:
+        """Compile each of the networks, if params wish it."""
+        if self.compiled:
+            for network in networks.children():
+                network.compile()
+
+    def images(self, batch: Tensor) -> Tensor:
+        """uint8 images (n, h, w, 3) as the networks read them: float (n, 3, h, w) from -1 to 1."""
+        return (
+            batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=self.memory_format).div_(127.5).sub_(1)
+        )
+
+
+def choose_device(engine: Engine) -> Device:
+    """The device that params ask for. Sets the process-wide threads and determinism that results depend on."""
+    found = torch.cuda.is_available()
+    if engine.device == "cuda" and not found:
+        raise UserError(
+            "engine.device: cuda was demanded, but torch finds no GPU here; "
+            "`hw2 doctor` says more, `engine.device: auto` runs on the CPU"
+        )
+    kind = torch.device("cuda" if found and engine.device != "cpu" else "cpu")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    torch.set_num_threads(engine.threads)
+    if kind.type == "cuda":
+        reason = "engine.device" if engine.device == "cuda" else "a GPU was found"
+        where = "cuda"
+    else:
+        reason = "engine.device" if engine.device == "cpu" else "no GPU was found"
+        where = f"cpu with {engine.threads} thread{'s' if engine.threads > 1 else ''}"
+    about = ", ".join(
+        [where, engine.precision]
+        + ["channels last"] * engine.channels_last
+        + ["compiled"] * engine.compile
+        + [f"torch {torch.__version__}"]
+    )
+    print(f"device: {about} ({reason})", file=sys.stderr)
+    return Device(kind, engine.precision == "bf16", engine.channels_last, engine.compile, about)

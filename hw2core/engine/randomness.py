@@ -1,0 +1,25 @@
+"""Stateless randomness: what is drawn is a function of what it is drawn for.
+
+The names say it all, usually (seed, stage, item, purpose, step, rank). Nothing about random states is ever
+stored, so a run killed at any step goes on with the very numbers it would have drawn.
+"""
+
+import hashlib
+
+import torch
+
+
+def seed_for(*names: str | int) -> int:
+    """A 63-bit seed that depends on every name and on their order."""
+    digest = hashlib.blake2b(repr(names).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") >> 1
+
+
+def generator(*names: str | int) -> torch.Generator:
+    """A generator on the CPU for one purpose; the same names give the same numbers on every device."""
+    return torch.Generator().manual_seed(seed_for(*names))
+
+
+def seed_torch(*names: str | int) -> None:
+    """Seed the global generators of all devices: what initialisation, dropout and torch.randn draw from."""
+    torch.manual_seed(seed_for(*names))

@@ -1,0 +1,53 @@
+"""Every path of the workspace, spelled once."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from hw2core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The rooms of one workspace, below `root`."""
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def profiles(self) -> Path:
+        return self.root / "profiles"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    @property
+    def runs(self) -> Path:
+        """Resume state and logs. An experiment runs in a copy of the workspace that DVC deletes when it
+        fails; `DVC_ROOT` names the real one, where a checkpoint outlives the failure."""
+        return Path(os.environ.get("DVC_ROOT") or self.root) / "runs"
+
+    def raw(self, dataset: str) -> Path:
+        return self.root / "data" / "raw" / dataset
+
+    def ready(self, dataset: str) -> Path:
+        return self.root / "data" / "ready" / dataset
+
+    def stage(self, stage: str, item: str) -> Path:
+        return self.root / "stages" / stage / item
+
+
+def find_workspace(start: Path | None = None) -> Layout:
+    """The workspace around `start`: the nearest folder upwards that holds params.yaml and dvc.yaml."""
+    start = (start or Path.cwd()).resolve()
+    for folder in (start, *start.parents):
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            return Layout(folder)
+    raise UserError(
+        f"no workspace here: neither {start} nor a folder above it holds params.yaml and dvc.yaml; "
+        "change into your clone of hw2core"
+    )

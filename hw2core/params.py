@@ -1,0 +1,210 @@
+"""params.yaml as typed, validated models.
+
+Every key is required, so that no result depends on a default that DVC cannot see. What is wrong is
+said all at once, a line for each problem with the key's full path.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from hw2core.errors import UserError
+
+Domain = Literal["handwritten", "blended", "printed"]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: nothing unknown in it, nothing changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Engine(Section):
+    device: Literal["auto", "cpu", "cuda"]
+    threads: int = Field(ge=1, le=1024)
+    precision: Literal["fp32", "bf16"]
+    channels_last: bool
+    compile: bool
+    evaluate_every: int = Field(ge=1)
+    checkpoint_every: int = Field(ge=1)
+
+
+class Embedded(Section):
+    seed: Seed
+    train: int = Field(ge=100, le=1_000_000)
+    test: int = Field(ge=100, le=1_000_000)
+
+
+class Data(Section):
+    source: Literal["embedded"]
+    domains: list[Domain] = Field(min_length=2)
+    holdout: float = Field(gt=0, lt=0.5)
+    embedded: Embedded
+
+
+class Pair(Section):
+    source: Domain
+    target: Domain
+
+
+class Training(Section):
+    """What every trained system has: how long, how much at a time, how fast."""
+
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=2)
+    lr: float = Field(gt=0, le=10)
+    beta1: float = Field(ge=0, lt=1)
+    beta2: float = Field(ge=0, lt=1)
+    weight_decay: float = Field(ge=0, le=1)
+    schedule: Literal["constant", "cosine", "linear"]
+    warmup: int = Field(ge=0)
+    ema: float = Field(ge=0, lt=1)
+
+
+class Classifier(Training):
+    pass
+
+
+class Adapter(Training):
+    """A method that is trained on pairs of domains: stage train_<method>, item a pair."""
+
+
+class Dann(Adapter):
+    arch: Literal["R19"]
+    reversal: float = Field(ge=0, le=100)
+    reversal_schedule: Literal["ganin", "constant"]
+    batches: Literal["together", "apart"]
+
+
+class Tsne(Section):
+    images: int = Field(ge=20, le=100_000)
+    perplexity: float = Field(ge=2, le=1000)
+    seed: Seed
+
+
+class Params(Section):
+    seeds: list[Seed] = Field(min_length=1)
+    engine: Engine
+    data: Data
+    pairs: dict[str, Pair] = Field(min_length=1)
+    classifier: Classifier
+    dann: Dann
+    tsne: Tsne
+
+
+ADAPTERS = tuple(
+    name
+    for name, field in Params.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Adapter)
+)
+"""The adaptation methods, by their section's name."""
+
+ALL_DOMAINS: tuple[str, ...] = get_args(Domain)
+
+
+def load_params(path: Path) -> Params:
+    """The validated params of `path`, or a UserError that lists every problem."""
+    return validate(read_yaml(path), path.name)
+
+
+def read_yaml(path: Path) -> Any:
+    """What a yaml file says, as plain dicts, lists and scalars (YAML 1.2: `3e-4` is a number)."""
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path.name}: not a text file in UTF-8") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f" line {mark.line + 1}:" if mark else ""
+        problem = " ".join(str(error.problem or error.context).split())
+        raise UserError(f"{path.name}:{where} not valid YAML: {problem}") from None
+
+
+def validate(raw: Any, name: str) -> Params:
+    if not isinstance(raw, dict):
+        raise UserError(f"{name}: holds no keys; it must say seeds, engine, data, pairs and the systems")
+    problems = [*cross_checks(raw)]
+    params = None
+    try:
+        params = Params.model_validate(raw)
+    except ValidationError as error:
+        problems = [describe(detail) for detail in error.errors(include_url=False)] + problems
+    if params is None or problems:
+        raise UserError("\n".join(f"{name}: {problem}" for problem in problems))
+    return params
+
+
+def describe(error: ErrorDetails) -> str:
+    """One line for one of pydantic's errors: the key's full path, what is wrong, what would be right."""
+    path = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        *parents, key = error["loc"]
+        near = difflib.get_close_matches(str(key), known_keys(parents), n=1, cutoff=0.5)
+        meant = ".".join([*map(str, parents), *near])
+        return f"{path}: unknown key; " + (
+            f"did you mean {meant}?" if near else f"known here: {', '.join(known_keys(parents))}"
+        )
+    if error["type"] == "missing":
+        return f"{path}: missing; every key must be given"
+    message = error["msg"].replace("Input should be", "must be").replace("'", "")
+    return f"{path}: {message[:1].lower()}{message[1:]}, not {shown(error['input'])}"
+
+
+def known_keys(parents: list[int | str]) -> list[str]:
+    """The keys that may stand below the section at `parents`."""
+    model: type[BaseModel] = Params
+    for part in parents:
+        field = model.model_fields.get(str(part))
+        if field is None:  # a pair's own name: all pairs look alike
+            model = Pair
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return list(model.model_fields)
+
+
+def shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def cross_checks(raw: dict[str, Any]) -> list[str]:
+    """Problems between keys. They are looked for in the raw values, so that one wrong type elsewhere
+    does not hide them."""
+    problems = []
+    data = raw.get("data")
+    domains = data.get("domains") if isinstance(data, dict) else None
+    known = [d for d in domains if isinstance(d, str)] if isinstance(domains, list) else []
+    for values, path in ((known, "data.domains"), (raw.get("seeds"), "seeds")):
+        if isinstance(values, list):
+            twice = sorted({str(v) for v in values if values.count(v) > 1})
+            problems += [f"{path}: {value} stands there twice" for value in twice]
+    pairs = raw.get("pairs")
+    for name, pair in pairs.items() if isinstance(pairs, dict) else ():
+        if not isinstance(pair, dict):
+            continue
+        source, target = pair.get("source"), pair.get("target")
+        for role, domain in (("source", source), ("target", target)):
+            if domain in ALL_DOMAINS and domain not in known:
+                problems.append(
+                    f"pairs.{name}.{role}: {domain} is not among data.domains ({', '.join(known)})"
+                )
+        if source in ALL_DOMAINS and source == target:
+            problems.append(f"pairs.{name}: source and target are the same domain, {source}")
+        elif source in ALL_DOMAINS and target in ALL_DOMAINS and name != f"{source}-{target}":
+            problems.append(f"pairs.{name}: a pair is named by its domains, {source}-{target}")
+    tsne = raw.get("tsne")
+    if isinstance(tsne, dict):
+        perplexity, images = tsne.get("perplexity"), tsne.get("images")
+        if isinstance(perplexity, int | float) and isinstance(images, int) and perplexity >= 2 * images:
+            problems.append(
+                f"tsne.perplexity: must be less than the {2 * images} points, 2 x tsne.images, not {perplexity}"
+            )
+    return problems

@@ -1,0 +1,134 @@
+"""The pictures: one function a kind, one look for all. The same data gives the same bytes."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from hw2core.files import write_whole
+
+LOWER, ADAPTED, UPPER = "#9aa1ac", "#2f6fde", "#2a9d6f"  # source only, adapted, target only
+DOMAIN_COLOURS = ("#2f6fde", "#e0662f")
+DIGIT_COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e8ec",
+    "legend.frameon": False,
+    "figure.dpi": 130,
+    "figure.constrained_layout.use": True,
+}
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, without the program's name and version in it."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", metadata={"Software": None})
+    write_whole(path, picture.getvalue())
+
+
+def samples(images: Mapping[str, NDArray[np.uint8]], labels: Mapping[str, NDArray[np.uint8]]) -> Figure:
+    """For each domain three test images of each digit."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.25 + 1.55 * len(images) * 1.15))
+        axes = figure.subplots(len(images), 1, squeeze=False)[:, 0]
+        for axis, name in zip(axes, images, strict=True):
+            columns = [images[name][labels[name] == digit][:3] for digit in range(10)]
+            height, width = images[name].shape[1:3]
+            sheet = np.full((3 * (height + 2), 10 * (width + 2), 3), 255, dtype=np.uint8)
+            for x, column in enumerate(columns):
+                for y, image in enumerate(column):
+                    top, left = y * (height + 2), x * (width + 2)
+                    sheet[top : top + height, left : left + width] = image
+            axis.imshow(sheet, interpolation="nearest")
+            axis.set_title(name, loc="left")
+            axis.axis("off")
+        return figure
+
+
+def bars(table: pd.DataFrame, methods: Sequence[str]) -> Figure:
+    """Accuracy of the bounds and the methods for each pair, with the standard deviation over seeds."""
+    columns = ["source only", *methods, "target only"]
+    colours = [LOWER, *shades(len(methods)), UPPER]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 3.0))
+        axis = figure.subplots()
+        width = 0.8 / len(columns)
+        for i, (column, colour) in enumerate(zip(columns, colours, strict=True)):
+            places = np.arange(len(table)) + (i - (len(columns) - 1) / 2) * width
+            means = table[column].to_numpy(dtype=float)
+            spread = table[f"{column} std"].fillna(0).to_numpy(dtype=float)
+            axis.bar(places, means, width * 0.92, yerr=spread, color=colour, label=column, error_kw={"lw": 0.8})
+            for place, mean in zip(places, means, strict=True):
+                if not np.isnan(mean):
+                    axis.annotate(
+                        f"{mean:.0f}", (place, 1.5), ha="center", va="bottom", color="white", fontsize=7.5
+                    )
+        axis.set_xticks(np.arange(len(table)), [pair.replace("-", " \u2192\n") for pair in table["pair"]])
+        axis.set_ylim(0, 100)
+        axis.set_ylabel("target test accuracy, %")
+        axis.grid(axis="x", visible=False)
+        axis.legend(ncols=len(columns), loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
+        return figure
+
+
+def curves(
+    histories: Mapping[str, Mapping[str, pd.DataFrame]], table: pd.DataFrame, methods: Sequence[str]
+) -> Figure:
+    """For each pair the target test accuracy over the steps: the seeds' mean and range, between the bounds."""
+    bounds = table.set_index("pair")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 2.5))
+        axes = figure.subplots(1, len(histories), sharey=True, squeeze=False)[0]
+        for axis, (pair, by_method) in zip(axes, histories.items(), strict=True):
+            for column, colour in (("target only", UPPER), ("source only", LOWER)):
+                axis.axhline(bounds.loc[pair, column], color=colour, ls="--", lw=1.2, label=column)
+            for method, colour in zip(methods, shades(len(methods)), strict=True):
+                at = by_method[method].groupby("step")["test_accuracy"]
+                axis.plot(at.mean(), color=colour, label=method)
+                axis.fill_between(at.mean().index, at.min(), at.max(), color=colour, alpha=0.18, lw=0)
+            axis.set_title(pair.replace("-", " \u2192 "))
+            axis.set_ylim(0, 100)
+            axis.set_xlim(left=0)
+            axis.set_xlabel("step")
+        axes[0].set_ylabel("target test accuracy, %")
+        handles, names = axes[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper center", ncols=len(names))
+        return figure
+
+
+def scatter(places: pd.DataFrame, by: str, title: str) -> Figure:
+    """Points with columns x and y, coloured by another column."""
+    groups = sorted(places[by].unique()) if by == "digit" else list(places[by].unique())
+    palette = DIGIT_COLOURS if by == "digit" else DOMAIN_COLOURS
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 4.5))
+        axis: Axes = figure.subplots()
+        for group in groups:
+            points = places[places[by] == group]
+            colour = palette[group if by == "digit" else groups.index(group)]
+            axis.scatter(points["x"], points["y"], s=7, color=colour, label=str(group), alpha=0.75, lw=0)
+        axis.set_title(title, loc="left")
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[["left", "bottom"]].set_visible(False)
+        figure.legend(
+            loc="outside lower center", ncols=len(groups), markerscale=2, handletextpad=0, columnspacing=0.8
+        )
+        return figure
+
+
+def shades(count: int) -> list[str]:
+    """Colours for the adaptation methods."""
+    return [ADAPTED, "#8b4fc9", "#e0662f", "#c9a227"][:count]

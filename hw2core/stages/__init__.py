@@ -1,0 +1,1 @@
+"""What each DVC stage does: it reads its inputs, calls the rooms below, writes its outs."""

@@ -1,0 +1,1 @@
+"""One file a system: its networks, its step, how it predicts."""

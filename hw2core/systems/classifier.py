@@ -1,0 +1,43 @@
+"""A plain classifier: a backbone's extractor and label head, trained with labels on one domain.
+
+It is the lower bound of every pair that starts from its domain ("source only") and the upper bound of every
+pair that ends there ("target only").
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.optim import Adam
+from torch.optim.optimizer import Optimizer
+
+from hw2core.params import Classifier as Settings
+from hw2core.systems.backbones import BACKBONES
+
+
+class Classifier:
+    def __init__(self, settings: Settings, arch: str) -> None:
+        parts = BACKBONES[arch]()
+        self.networks = nn.ModuleDict({name: parts[name] for name in ("extractor", "label_head")})
+        self.optimiser = Adam(
+            self.networks.parameters(),
+            lr=settings.lr,
+            betas=(settings.beta1, settings.beta2),
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.optimisers: dict[str, Optimizer] = {"all": self.optimiser}
+
+    def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+        images, labels = batch
+        loss = F.cross_entropy(self.logits(images), labels)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return {"label_loss": loss}
+
+    def features(self, images: Tensor) -> Tensor:
+        features: Tensor = self.networks["extractor"](images)
+        return features
+
+    def logits(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.networks["label_head"](self.features(images))
+        return logits

@@ -1,0 +1,84 @@
+"""DANN, domain-adversarial training (Ganin et al., JMLR 2016).
+
+The label head learns the source's labels; the domain head learns to tell source from target features; the
+extractor, behind a layer that reverses the gradient, learns features that serve the one and fool the other.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import Adam
+from torch.optim.optimizer import Optimizer
+
+from hw2core.params import Dann as Settings
+from hw2core.systems.backbones import BACKBONES
+
+SOURCE, TARGET = 0, 1
+
+
+class ReverseGradient(torch.autograd.Function):
+    """The identity on the way forward; minus `weight` times the gradient on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return features.view_as(features)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return -ctx.weight * gradients[0], None
+
+
+class Dann:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.networks = BACKBONES[settings.arch]()
+        self.optimiser = Adam(
+            self.networks.parameters(),
+            lr=settings.lr,
+            betas=(settings.beta1, settings.beta2),
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self.optimisers: dict[str, Optimizer] = {"all": self.optimiser}
+
+    def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
+        source, labels, target = batch
+        source_features, target_features = self.extract(source, target)
+        label_loss = F.cross_entropy(self.networks["label_head"](source_features), labels)
+
+        features = torch.cat([source_features, target_features])
+        domains = torch.full((len(features),), TARGET, device=features.device)
+        domains[: len(source_features)] = SOURCE
+        reversed_features = ReverseGradient.apply(features, self.reversal(k))
+        domain_loss = F.cross_entropy(self.networks["domain_head"](reversed_features), domains)
+
+        self.optimiser.zero_grad()
+        (label_loss + domain_loss).backward()
+        self.optimiser.step()
+        return {"label_loss": label_loss, "domain_loss": domain_loss}
+
+    def extract(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Both batches' features. Together they share one batch norm's figures; apart each has its own, and
+        the running figures are a mixture in either case."""
+        if self.settings.batches == "apart":
+            return self.features(source), self.features(target)
+        features = self.features(torch.cat([source, target]))
+        return features[: len(source)], features[len(source) :]
+
+    def reversal(self, k: int) -> float:
+        """The weight of the reversed gradient at step k."""
+        if self.settings.reversal_schedule == "constant":
+            return self.settings.reversal
+        return self.settings.reversal * (2 / (1 + math.exp(-10 * k / self.settings.steps)) - 1)
+
+    def features(self, images: Tensor) -> Tensor:
+        features: Tensor = self.networks["extractor"](images)
+        return features
+
+    def logits(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.networks["label_head"](self.features(images))
+        return logits
