@@ -45,6 +45,7 @@ class Data(Section):
     source: Literal["embedded"]
     domains: list[Domain] = Field(min_length=2)
     holdout: float = Field(gt=0, lt=0.5)
+    jitter: list[Domain]
     embedded: Embedded
 
 
@@ -182,10 +183,14 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
     data = raw.get("data")
     domains = data.get("domains") if isinstance(data, dict) else None
     known = [d for d in domains if isinstance(d, str)] if isinstance(domains, list) else []
-    for values, path in ((known, "data.domains"), (raw.get("seeds"), "seeds")):
+    jittered = data.get("jitter") if isinstance(data, dict) else None
+    for values, path in ((known, "data.domains"), (raw.get("seeds"), "seeds"), (jittered, "data.jitter")):
         if isinstance(values, list):
             twice = sorted({str(v) for v in values if values.count(v) > 1})
             problems += [f"{path}: {value} stands there twice" for value in twice]
+    for domain in jittered if isinstance(jittered, list) else ():
+        if domain in ALL_DOMAINS and domain not in known:
+            problems.append(f"data.jitter: {domain} is not among data.domains ({', '.join(known)})")
     pairs = raw.get("pairs")
     for name, pair in pairs.items() if isinstance(pairs, dict) else ():
         if not isinstance(pair, dict):
@@ -200,6 +205,14 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
             problems.append(f"pairs.{name}: source and target are the same domain, {source}")
         elif source in ALL_DOMAINS and target in ALL_DOMAINS and name != f"{source}-{target}":
             problems.append(f"pairs.{name}: a pair is named by its domains, {source}-{target}")
+    for system in ("classifier", *ADAPTERS):
+        section = raw.get(system)
+        if isinstance(section, dict):
+            warmup, steps = section.get("warmup"), section.get("steps")
+            if isinstance(warmup, int) and isinstance(steps, int) and warmup > steps > 0:
+                problems.append(
+                    f"{system}.warmup: must be at most the {steps} of {system}.steps, not {warmup}"
+                )
     tsne = raw.get("tsne")
     if isinstance(tsne, dict):
         perplexity, images = tsne.get("perplexity"), tsne.get("images")

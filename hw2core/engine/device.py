@@ -32,7 +32,7 @@ class Device:
     def place(self, networks: nn.Module) -> None:
         """Move networks here, in this device's memory format."""
         networks.to(self.kind)
-        networks.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        networks.to(memory_format=self.memory_format)
 
     def compile(self, networks: nn.ModuleDict) -> None:
         """Compile each of the networks, if params wish it."""

@@ -3,20 +3,21 @@
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from hw2core.data.store import Split
 from hw2core.files import write_whole
 
 LOWER, ADAPTED, UPPER = "#9aa1ac", "#2f6fde", "#2a9d6f"  # source only, adapted, target only
 DOMAIN_COLOURS = ("#2f6fde", "#e0662f")
 DIGIT_COLOURS = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.titlesize": 10,
@@ -38,14 +39,14 @@ def save(figure: Figure, path: Path) -> None:
     write_whole(path, picture.getvalue())
 
 
-def samples(images: Mapping[str, NDArray[np.uint8]], labels: Mapping[str, NDArray[np.uint8]]) -> Figure:
+def samples(tests: Mapping[str, Split]) -> Figure:
     """For each domain three test images of each digit."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 0.25 + 1.55 * len(images) * 1.15))
-        axes = figure.subplots(len(images), 1, squeeze=False)[:, 0]
-        for axis, name in zip(axes, images, strict=True):
-            columns = [images[name][labels[name] == digit][:3] for digit in range(10)]
-            height, width = images[name].shape[1:3]
+        figure = Figure(figsize=(7.2, 0.25 + 2.35 * len(tests)))
+        axes = figure.subplots(len(tests), 1, squeeze=False)[:, 0]
+        for axis, (name, test) in zip(axes, tests.items(), strict=True):
+            columns = [test.images[test.labels == digit][:3] for digit in range(10)]
+            height, width = test.images.shape[1:3]
             sheet = np.full((3 * (height + 2), 10 * (width + 2), 3), 255, dtype=np.uint8)
             for x, column in enumerate(columns):
                 for y, image in enumerate(column):
@@ -69,7 +70,9 @@ def bars(table: pd.DataFrame, methods: Sequence[str]) -> Figure:
             places = np.arange(len(table)) + (i - (len(columns) - 1) / 2) * width
             means = table[column].to_numpy(dtype=float)
             spread = table[f"{column} std"].fillna(0).to_numpy(dtype=float)
-            axis.bar(places, means, width * 0.92, yerr=spread, color=colour, label=column, error_kw={"lw": 0.8})
+            axis.bar(
+                places, means, width * 0.92, yerr=spread, color=colour, label=column, error_kw={"lw": 0.8}
+            )
             for place, mean in zip(places, means, strict=True):
                 if not np.isnan(mean):
                     axis.annotate(

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor
+
+from hw2core.data.augment import jitter
 from hw2core.data.batches import ImageSet, Shuffle, resident
 from hw2core.data.store import open_split, read_about
 from hw2core.engine import journal, resume
@@ -25,7 +28,7 @@ def train_classifier(params: Params, layout: Layout, domain: str) -> None:
     test = resident(open_split(layout.ready(domain), "test"), device)
 
     def batches(*names: str | int) -> Callable[[int], Any]:
-        return Shuffle(images, params.classifier.batch, *names).at
+        return labelled(params, domain, images, params.classifier.batch, *names)
 
     def look(system: Predictor) -> dict[str, float]:
         held_out_logits = outputs(system.logits, held_out)
@@ -64,9 +67,9 @@ def train_adapter(params: Params, layout: Layout, method: str, pair_name: str) -
     test = resident(open_split(layout.ready(pair.target), "test"), device)
 
     def batches(*names: str | int) -> Callable[[int], Any]:
-        sources = Shuffle(source, settings.batch, *names, "source")
+        sources = labelled(params, pair.source, source, settings.batch, *names, "source")
         targets = Shuffle(target, settings.batch, *names, "target")
-        return lambda k: (*sources.at(k), targets.at(k)[0])
+        return lambda k: (*sources(k), targets.at(k)[0])
 
     def look(system: Predictor) -> dict[str, float]:
         return {
@@ -99,6 +102,21 @@ def training_images(params: Params, layout: Layout, domain: str, device: Device)
     return images.divide(max(1, round(params.data.holdout * len(images))))
 
 
+def labelled(
+    params: Params, domain: str, images: ImageSet, batch: int, *names: str | int
+) -> Callable[[int], tuple[Tensor, Tensor]]:
+    """A domain's labelled batches, in random colours if the params say so."""
+    order = Shuffle(images, batch, *names)
+    if domain not in params.data.jitter:
+        return order.at
+
+    def jittered(k: int) -> tuple[Tensor, Tensor]:
+        pictures, labels = order.at(k)
+        return jitter(pictures, *names, "jitter", k), labels
+
+    return jittered
+
+
 def train_seeds(
     stage: str,
     item: str,
@@ -126,6 +144,7 @@ def train_seeds(
         device=device.about,
         evaluate_every=params.engine.evaluate_every,
         holdout=params.data.holdout,
+        jitter=[name for name in params.data.jitter if name in reads],
         settings=settings.model_dump(),
         data=[read_about(layout.ready(name))["sha256"] for name in reads],
         **facts,

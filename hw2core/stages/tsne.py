@@ -18,7 +18,9 @@ from hw2core.report.figures import save, scatter
 from hw2core.stages.names import check_method, get_pair
 from hw2core.stages.predictors import load_adapter
 
-COMPONENTS = 50  # PCA first: distances between 50 numbers cost less than between hundreds, and lose only noise
+COMPONENTS = (
+    50  # PCA first: distances between 50 numbers cost less than between hundreds, and lose only noise
+)
 
 
 def tsne(params: Params, layout: Layout, method: str, pair_name: str) -> None:

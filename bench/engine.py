@@ -1,0 +1,113 @@
+"""What the training loop costs over a bare forward, backward and update.
+
+    python bench/engine.py [--steps 60] [--rounds 7]
+
+Bare: the same networks, the same optimiser, the same step, on one batch that already lies on the device as
+floats. Loop: engine/loop.py with its random numbers, batches, jitter, histories and progress, as the stages
+use it, without looks at test sets and checkpoints, which cost what params make them cost. The two take turns
+in one process; the ratio of a round is of neighbours in time. Prints the median ratio of each system.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from hw2core.data.augment import jitter
+from hw2core.data.batches import ImageSet, Shuffle
+from hw2core.engine.device import Device, choose_device
+from hw2core.engine.loop import System, Watch, train
+from hw2core.engine.resume import Checkpoint
+from hw2core.layout import find_workspace
+from hw2core.params import Training, load_params
+from hw2core.stages.predictors import build_adapter, build_classifier
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--steps", type=int, default=60, help="steps of each turn")
+    options.add_argument("--rounds", type=int, default=7, help="turns of each")
+    given = options.parse_args()
+    params = load_params(find_workspace(Path(__file__).parent).params)
+    device = choose_device(params.engine)
+    random = np.random.default_rng(0)
+    images = ImageSet(
+        torch.from_numpy(random.integers(0, 256, (2000, 28, 28, 3), dtype=np.uint8)).to(device.kind),
+        torch.from_numpy(random.integers(0, 10, 2000)).to(device.kind),
+        device,
+    )
+    for name, build, settings in (
+        ("classifier", lambda: build_classifier(params), params.classifier),
+        ("dann", lambda: build_adapter(params, "dann"), params.dann),
+    ):
+        order, other = (Shuffle(images, settings.batch, "bench", side) for side in ("source", "target"))
+
+        def batch_at(k: int, name: str = name, order: Shuffle = order, other: Shuffle = other) -> object:
+            pictures, labels = order.at(k)
+            labelled = (jitter(pictures, "bench", "jitter", k), labels)
+            return (*labelled, other.at(k)[0]) if name == "dann" else labelled
+
+        compare(name, build, settings, batch_at, device, given.steps, given.rounds)
+
+
+def compare(
+    name: str,
+    build: Callable[[], System],
+    settings: Training,
+    batch_at: Callable[[int], object],
+    device: Device,
+    steps: int,
+    rounds: int,
+) -> None:
+    bare, looped = build(), build()
+    device.place(bare.networks)
+    bare.networks.train()
+    resident = batch_at(0)
+    settings = settings.model_copy(update={"steps": steps})
+    nothing = Path("/nonexistent/bench")
+    watch = Watch(steps, lambda: {"score": 0.0}, "score")
+
+    def run_bare() -> None:
+        for k in range(steps):
+            with device.autocast():
+                bare.step(resident, k)
+
+    def run_loop() -> None:
+        train(looped, batch_at, settings, watch, device, NoCheckpoint(nothing), steps, ("bench",))
+
+    times: dict[str, list[float]] = {"bare": [], "loop": []}
+    for turn in range(rounds + 1):
+        for which, run in (("bare", run_bare), ("loop", run_loop)):
+            start = time.perf_counter()
+            run()
+            if device.kind.type == "cuda":
+                torch.cuda.synchronize()
+            if turn:  # the first turn warms up
+                times[which].append((time.perf_counter() - start) / steps * 1e3)
+    ratios = [loop / alone for loop, alone in zip(times["loop"], times["bare"], strict=True)]
+    print(
+        f"{name}: loop over bare {statistics.median(ratios):.3f} (median of {rounds} rounds, "
+        f"{min(ratios):.3f} to {max(ratios):.3f}); bare {statistics.median(times['bare']):.2f} ms a step, "
+        f"loop {statistics.median(times['loop']):.2f} ms; batch {settings.batch}, {device.about}"
+    )
+
+
+class NoCheckpoint(Checkpoint):
+    def load(self) -> None:
+        return None
+
+    def save(self, state: object) -> None:
+        pass
+
+
+if __name__ == "__main__":
+    main()

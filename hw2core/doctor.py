@@ -1,0 +1,164 @@
+"""Tell what this machine has, what is missing, and how to get it: the first thing to run where something fails."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import hw2core
+from hw2core.errors import UserError
+from hw2core.layout import Layout, find_workspace
+from hw2core.params import Params, load_params
+from hw2core.repro import usable_cores
+
+Line = tuple[Literal["ok", "missing", "note"], str]
+"""A finding: all is well, the pipeline cannot run without it, or good to know."""
+
+GB = 10**9
+INCEPTION = "pt_inception-2015-12-05-6726825d.pth"
+
+
+def examine() -> int:
+    """Print a line for each finding; 0 if the pipeline can run here, else 1."""
+    can_run = True
+    for mark, text in findings():
+        print(f"{mark:<7}  {text}", flush=True)  # each as it is found: importing torch takes seconds
+        can_run = can_run and mark != "missing"
+    print("The pipeline can run: `hw2 repro`." if can_run else "The pipeline cannot run yet: see `missing`.")
+    return 0 if can_run else 1
+
+
+def findings() -> Iterator[Line]:
+    yield "ok", f"hw2core {hw2core.__version__}, from {Path(hw2core.__file__).parent}"
+    yield "ok", f"Python {sys.version.split()[0]} (3.11 or newer is needed), {sys.executable}"
+    yield package("dvc")
+    yield git()
+    yield "ok", f"{usable_cores()} CPU cores usable"
+    yield memory()
+    layout, line = workspace()
+    yield line
+    yield disk(layout.root if layout else Path.cwd())
+    params = None
+    if layout:
+        yield dvc_repository(layout)
+        params, line = settings(layout)
+        yield line
+    if layout and params:
+        yield from datasets(layout, params)
+    torch = package("torch")
+    yield torch
+    if torch[0] == "ok":
+        yield gpus(params)
+        yield inception()
+
+
+def package(name: str) -> Line:
+    try:
+        return "ok", f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return "missing", f"{name} is not installed in {sys.prefix}: `make setup` makes a whole environment"
+
+
+def git() -> Line:
+    try:
+        answer = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        answer = None
+    if answer is None or answer.returncode != 0:
+        return "missing", "git, which dvc works with: install it with the system's package manager"
+    return "ok", answer.stdout.strip()
+
+
+def memory() -> Line:
+    try:
+        import psutil  # type: ignore[import-untyped]  # comes with dvc
+    except ImportError:
+        return "note", "free memory unknown: psutil, which comes with dvc, is not installed"
+    free, total = psutil.virtual_memory().available, psutil.virtual_memory().total
+    said = f"{free / GB:.1f} of {total / GB:.1f} GB of memory free"
+    if free < 2 * GB:
+        return "note", f"{said}: close other programs, or run fewer stages at once with --jobs 1"
+    return "ok", said
+
+
+def disk(folder: Path) -> Line:
+    free = shutil.disk_usage(folder).free
+    if free < 10 * GB:
+        return "note", f"{free / GB:.1f} GB of disk free at {folder}: make room, 10 GB is comfortable"
+    return "ok", f"{free / GB:.0f} GB of disk free at {folder}"
+
+
+def workspace() -> tuple[Layout | None, Line]:
+    try:
+        layout = find_workspace()
+    except UserError as error:
+        return None, ("missing", str(error))
+    return layout, ("ok", f"workspace {layout.root}")
+
+
+def dvc_repository(layout: Layout) -> Line:
+    if not (layout.root / ".dvc").is_dir():
+        return "missing", f"{layout.root} is not a DVC workspace: change into a git clone of hw2core"
+    if not any((folder / ".git").exists() for folder in (layout.root, *layout.root.parents)):
+        return (
+            "missing",
+            f"{layout.root} is in no git repository, which dvc needs: clone hw2core, or `git init`",
+        )
+    return "ok", "a git and DVC repository"
+
+
+def settings(layout: Layout) -> tuple[Params | None, Line]:
+    try:
+        return load_params(layout.params), ("ok", "params.yaml is valid")
+    except UserError as error:
+        problems = str(error).splitlines()
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems, the first"
+        return None, ("missing", f"a valid params.yaml; mend {count}: {problems[0]}")
+    except OSError as error:
+        return None, ("missing", f"a readable params.yaml: {error.strerror}")
+
+
+def datasets(layout: Layout, params: Params) -> Iterator[Line]:
+    for domain in params.data.domains:
+        folder = layout.ready(domain)
+        if folder.exists():
+            yield "ok", f"data of {domain}: {folder}"
+        else:
+            yield "note", f"data of {domain} is not made yet: `hw2 repro` puts it in {folder}"
+
+
+def gpus(params: Params | None) -> Line:
+    try:
+        import torch
+
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        found = [torch.cuda.get_device_properties(index) for index in range(count)]
+    except Exception as error:  # whatever a broken installation or driver raises
+        return "missing", f"torch that works ({' '.join(str(error).split())}): `make setup` in a fresh clone"
+    if found:
+        return "ok", "; ".join(f"GPU {gpu.name}, {gpu.total_memory / GB:.0f} GB" for gpu in found)
+    if params and params.engine.device == "cuda":
+        return (
+            "missing",
+            "a GPU, which params.yaml demands: set engine.device to auto or cpu, or mend the driver",
+        )
+    return "note", "no GPU: the default runs on the CPU"
+
+
+def inception() -> Line:
+    from torch.hub import get_dir
+
+    path = Path(get_dir()) / "checkpoints" / INCEPTION
+    if path.is_file():
+        return "ok", f"Inception weights: {path}"
+    setting = (
+        f"TORCH_HOME={os.environ['TORCH_HOME']}" if "TORCH_HOME" in os.environ else "TORCH_HOME moves it"
+    )
+    return "note", (
+        f"no Inception weights, which only FID needs: put {INCEPTION}, published with the releases of the project "
+        f"pytorch-fid (release fid_weights), in {path.parent} ({setting})"
+    )

@@ -1,0 +1,100 @@
+"""Stage report: reports/, built from every metrics.json, history and picture that the params' stages left."""
+
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import pandas as pd
+
+from hw2core.data.store import open_split, read_about
+from hw2core.files import new_folder, write_whole
+from hw2core.layout import Layout
+from hw2core.params import ADAPTERS, Params
+from hw2core.report import figures, pages, results
+from hw2core.stages.predictors import Predictor, build_adapter, build_classifier
+
+LIBRARIES = ("torch", "numpy", "scikit-learn", "pandas", "pillow", "matplotlib")
+
+
+def report(params: Params, layout: Layout) -> None:
+    last, chosen = (results.adaptation_table(params, layout, which) for which in ("last", "chosen"))
+    with new_folder(layout.reports / "tables") as folder:
+        for name, table in (("accuracy_last", last), ("accuracy_chosen", chosen)):
+            write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g").encode())
+    with new_folder(layout.reports / "figures") as folder:
+        tests = {str(domain): open_split(layout.ready(domain), "test") for domain in params.data.domains}
+        figures.save(figures.samples(tests), folder / "samples.png")
+        figures.save(figures.bars(last, ADAPTERS), folder / "accuracy.png")
+        histories = results.read_histories(params, layout)
+        figures.save(figures.curves(histories, last, ADAPTERS), folder / "curves.png")
+    text = pages.markdown(context(params, layout, last, chosen))
+    write_whole(layout.reports / "report.md", text.encode())
+    title = text.partition("\n")[0].removeprefix("# ")
+    write_whole(layout.reports / "report.html", pages.html(text, title, layout.reports).encode())
+
+
+def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataFrame) -> dict[str, Any]:
+    """What the template says, gathered from the stages."""
+    abouts = [read_about(layout.ready(domain)) for domain in params.data.domains]
+    evaluations = {
+        (method, pair): results.read_metrics(layout, "evaluate", f"{method}-{pair}")
+        for method in ADAPTERS
+        for pair in params.pairs
+    }
+    trainings = [
+        *(results.read_metrics(layout, "train_classifier", domain) for domain in params.data.domains),
+        *(results.read_metrics(layout, f"train_{method}", pair) for method, pair in evaluations),
+    ]
+    digits = sorted({digit for about in abouts for digit in about["classes"]})
+    return {
+        "methods": ADAPTERS,
+        "embedded": params.data.source == "embedded",
+        "seeds": params.seeds,
+        "last": last.to_dict("records"),
+        "chosen": chosen.to_dict("records"),
+        "unrun": len(last) > len(params.pairs),
+        "sentences": [sentence for method in ADAPTERS for sentence in results.verdicts(last, method)],
+        "classifier_criterion": trainings[0]["chosen_by"],
+        "adapter_criterion": trainings[-1]["chosen_by"],
+        "maps": [
+            {
+                "title": f"{method}, {pages.arrow(pair)}",
+                **{
+                    name: f"../{layout.stage('tsne', f'{method}-{pair}').relative_to(layout.root)}/{name}.png"
+                    for name in ("by_digit", "by_domain")
+                },
+            }
+            for method, pair in evaluations
+        ],
+        "domains": [
+            {
+                "name": about["name"],
+                "made": about["made"],
+                **{split: about["counts"][split]["images"] for split in ("train", "test")},
+            }
+            for about in abouts
+        ],
+        "holdout": f"{100 * params.data.holdout:g}",
+        "jittered": params.data.jitter,
+        "digits": digits,
+        "per_digit": [
+            {
+                "run": f"{method}, {pages.arrow(pair)}",
+                "figures": {d: pages.number(metrics["per_digit"].get(str(d)), 0) for d in digits},
+            }
+            for (method, pair), metrics in evaluations.items()
+        ],
+        "networks": [
+            describe("classifier", build_classifier(params)),
+            *(describe(method, build_adapter(params, method)) for method in ADAPTERS),
+        ],
+        "devices": sorted({metrics["device"] for metrics in [*trainings, *evaluations.values()]}),
+        "versions": {"Python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "params": pages.as_yaml(params.model_dump()),
+    }
+
+
+def describe(name: str, system: Predictor) -> dict[str, str]:
+    """A network as torch prints it, and its size."""
+    count = sum(weight.numel() for weight in system.networks.parameters())
+    return {"name": name, "parameters": f"{count:,}", "text": str(system.networks)}

@@ -1,0 +1,198 @@
+"""What the tests share: small params, a scratch workspace, and `hw2` in this process."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from ruamel.yaml import YAML
+
+from hw2core import cli
+from hw2core.layout import Layout
+from hw2core.params import ADAPTERS, Params, read_yaml, validate
+
+ROOT = Path(__file__).parents[1]
+
+# The same examples at every run and on every machine, however slow it is.
+settings.register_profile("hw2core", derandomize=True, deadline=None, max_examples=50)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "hw2core"))
+
+Raw = dict[str, Any]
+
+
+def small_raw() -> Raw:
+    """The repository's params.yaml with sizes that take no time, and domains and pairs of the tests' own."""
+    raw: Raw = read_yaml(ROOT / "params.yaml")
+    raw["seeds"] = [0]
+    raw["engine"] |= {
+        "device": "cpu",
+        "threads": 1,
+        "precision": "fp32",
+        "channels_last": True,
+        "compile": False,
+        "evaluate_every": 3,
+        "checkpoint_every": 4,
+    }
+    raw["data"] |= {"source": "embedded", "domains": ["handwritten", "blended", "printed"], "holdout": 0.1}
+    raw["data"]["embedded"] |= {"seed": 0, "train": 100, "test": 100}
+    raw["pairs"] = {
+        "blended-handwritten": {"source": "blended", "target": "handwritten"},
+        "handwritten-printed": {"source": "handwritten", "target": "printed"},
+    }
+    for section in ("classifier", *ADAPTERS):
+        raw[section] |= {"steps": 7, "batch": 16, "lr": 1e-3, "warmup": 0}
+    raw["tsne"] |= {"images": 20, "perplexity": 5, "seed": 0}
+    return raw
+
+
+def write_yaml(path: Path, value: Any) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        YAML(typ="safe", pure=True).dump(value, file)
+
+
+@pytest.fixture
+def raw() -> Raw:
+    """Small params as plain values, to be changed at will."""
+    return small_raw()
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    """Small, valid params."""
+    return validate(small_raw(), "params.yaml")
+
+
+@dataclass
+class Workspace:
+    """A scratch clone: its files, and how to change its params."""
+
+    root: Path
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.root)
+
+    def set_params(self, raw: Raw) -> None:
+        write_yaml(self.root / "params.yaml", raw)
+
+    def change(self, path: str, value: Any) -> None:
+        """Set one value of params.yaml by its path."""
+        raw = read_yaml(self.root / "params.yaml")
+        *parents, key = path.split(".")
+        section = raw
+        for parent in parents:
+            section = section[parent]
+        section[key] = value
+        self.set_params(raw)
+
+    def tree(self) -> dict[str, bytes | None]:
+        """All that is there: each file with its content, each folder."""
+        return {
+            str(path.relative_to(self.root)): path.read_bytes() if path.is_file() else None
+            for path in self.root.rglob("*")
+        }
+
+
+def make_workspace(root: Path) -> Workspace:
+    root.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(ROOT / "dvc.yaml", root / "dvc.yaml")
+    shutil.copytree(ROOT / "profiles", root / "profiles")
+    workspace = Workspace(root)
+    workspace.set_params(small_raw())
+    return workspace
+
+
+@dataclass(frozen=True)
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def problems(self) -> list[str]:
+        """What stands on stderr, beside the device that a stage names when it starts."""
+        return [line for line in self.err.splitlines() if not line.startswith("device: ")]
+
+
+Hw2 = Callable[..., Outcome]
+
+
+def call_main(*arguments: str) -> int:
+    """`hw2 ARGUMENTS` in this process; any exception but SystemExit is what a user sees as a traceback."""
+    with pytest.MonkeyPatch.context() as patch:
+        # A stage sets these for itself; DVC_ROOT would lead out of the scratch workspace.
+        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+            patch.setenv(variable, "1")
+        patch.delenv("DVC_ROOT", raising=False)
+        patch.setattr("sys.argv", ["hw2", *arguments])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    assert isinstance(end.value.code, int)
+    return end.value.code
+
+
+@pytest.fixture
+def hw2(capsys: pytest.CaptureFixture[str]) -> Hw2:
+    """`hw2` in this process, in the current folder."""
+
+    def run(*arguments: str) -> Outcome:
+        capsys.readouterr()
+        status = call_main(*arguments)
+        return Outcome(status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def empty_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A scratch workspace in which no stage has run yet, as the current folder."""
+    workspace = make_workspace(tmp_path / "workspace")
+    monkeypatch.chdir(workspace.root)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace in which every stage but the report has run on small data. Not to be changed: see `workspace`."""
+    workspace = make_workspace(tmp_path_factory.mktemp("finished") / "workspace")
+    raw = small_raw()
+    domains, pairs = raw["data"]["domains"], list(raw["pairs"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(workspace.root)
+        for stage in ("download", "preprocess", "train_classifier", "evaluate_classifier"):
+            for domain in domains:
+                assert call_main(stage, domain) == 0
+        for method in ADAPTERS:
+            for pair in pairs:
+                assert call_main(f"train_{method}", pair) == 0
+                assert call_main("evaluate", method, pair) == 0
+                assert call_main("tsne", method, pair) == 0
+    return workspace
+
+
+@pytest.fixture
+def workspace(
+    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workspace]:
+    """A copy of `finished`, as the current folder."""
+    root = tmp_path / "workspace"
+    shutil.copytree(finished.root, root)
+    monkeypatch.chdir(root)
+    yield Workspace(root)
+    shutil.rmtree(root)
+
+
+@pytest.fixture(autouse=True)
+def torch_as_it_was() -> Iterator[None]:
+    """Leave no test's threads or determinism to the next."""
+    import torch
+
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(deterministic)

@@ -1,0 +1,101 @@
+"""Run stage commands and write down what each really imports and reads; for test_dvc_yaml.py.
+
+    python record_stages.py COMMANDS.json RECORD.json
+
+Every command runs in this one process, with hw2core imported anew for it.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class Reader:
+    """A section of the params that notes each value taken from it."""
+
+    def __init__(self, model: BaseModel, path: str, reads: set[str]) -> None:
+        self._model, self._path, self._reads = model, path, reads
+
+    def __getattr__(self, name: str) -> Any:
+        path = f"{self._path}.{name}".lstrip(".")
+        value = getattr(self._model, name)
+        if isinstance(value, BaseModel):
+            return Reader(value, path, self._reads)
+        if isinstance(value, dict):
+            return Table(value, path, self._reads)
+        if isinstance(value, list):
+            return Names(value, path, self._reads)
+        self._reads.add(path)
+        return value
+
+    def model_dump(self) -> Any:
+        self._reads.add(self._path or "*")
+        return self._model.model_dump()
+
+
+class Table(dict):  # type: ignore[type-arg]
+    """A dict of sections. To ask whether it has a key is no read: DVC would not have started the stage."""
+
+    def __init__(self, value: dict[str, Any], path: str, reads: set[str]) -> None:
+        super().__init__(value)
+        self._path, self._reads = path, reads
+
+    def __getitem__(self, key: str) -> Any:
+        return Reader(super().__getitem__(key), f"{self._path}.{key}", self._reads)
+
+    def __iter__(self) -> Any:
+        self._reads.add(self._path)
+        return super().__iter__()
+
+
+class Names(list):  # type: ignore[type-arg]
+    """A list. To ask whether it has a name is no read, as above."""
+
+    def __init__(self, value: list[Any], path: str, reads: set[str]) -> None:
+        super().__init__(value)
+        self._path, self._reads = path, reads
+
+    def __iter__(self) -> Any:
+        self._reads.add(self._path)
+        return super().__iter__()
+
+    def __getitem__(self, index: Any) -> Any:
+        self._reads.add(self._path)
+        return super().__getitem__(index)
+
+
+def run(command: list[str]) -> dict[str, Any]:
+    for module in [name for name in sys.modules if name.split(".")[0] == "hw2core"]:
+        del sys.modules[module]
+    import hw2core.cli
+
+    reads: set[str] = set()
+    load = hw2core.cli.load_params
+    hw2core.cli.load_params = lambda path: Reader(load(path), "", reads)  # type: ignore[assignment,return-value]
+    sys.argv = ["hw2", *command]
+    status: Any = None
+    try:
+        hw2core.cli.main()
+    except SystemExit as end:
+        status = end.code
+    root = Path.cwd()
+    files = {
+        Path(module.__file__).resolve()
+        for name, module in list(sys.modules.items())
+        if name.split(".")[0] == "hw2core" and getattr(module, "__file__", None)
+    }
+    return {
+        "status": status,
+        "reads": sorted(reads),
+        "imports": sorted(str(file.relative_to(root)) for file in files),
+    }
+
+
+if __name__ == "__main__":
+    commands, record = map(Path, sys.argv[1:])
+    sys.path.insert(0, str(Path.cwd()))
+    result = {name: run(command) for name, command in json.loads(commands.read_text()).items()}
+    record.write_text(json.dumps(result))

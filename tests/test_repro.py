@@ -1,0 +1,347 @@
+"""The runner of the pipeline: side by side, in order, stopped as one, resumed after any death.
+
+The pipelines here are toys in a temporary folder. Their stages leave marks next to the workspace and wait for
+each other's marks, so that what runs at the same time is proved and not timed.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hw2core import repro
+from hw2core.errors import UserError
+from hw2core.layout import Layout
+from hw2core.params import Engine
+
+ENGINE = Engine(
+    device="cpu",
+    threads=2,
+    precision="fp32",
+    channels_last=True,
+    compile=False,
+    evaluate_every=1,
+    checkpoint_every=1,
+)
+# What a stage says to wait for a mark; bounded, so that a failing test ends.
+WAIT = "n=0; until test -e ../{mark}; do n=$((n+1)); test $n -lt 600 || exit 1; sleep 0.05; done"
+
+
+@pytest.fixture(autouse=True)
+def no_outer_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+
+def workspace(folder: Path, stages: str) -> Layout:
+    """A fresh clone, as git and `.dvc/config` make it, with these stages."""
+    folder.mkdir()
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n    check_update = false\n")
+    (folder / ".dvc" / ".gitignore").write_text("/tmp\n/cache\n")
+    (folder / ".gitignore").write_text("/out/\n/runs/\n")
+    (folder / "params.yaml").write_text("number: 1\n")
+    (folder / "out").mkdir()
+    (folder / "dvc.yaml").write_text("stages:\n" + stages)
+    return Layout(folder)
+
+
+def stage(name: str, *commands: str, deps: str = "") -> str:
+    """A stage that reads the outs of `deps` and writes its own, after these commands."""
+    command = "; ".join([*commands, f"echo made by {name} > out/{name}"])
+    reads = ", ".join(f"out/{dep}" for dep in deps.split())
+    return (
+        f"  {name}:\n    cmd: >-\n      {command}\n    deps: [{reads}]\n    params: [number]\n"
+        f"    outs: [out/{name}]\n"
+    )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_independent_stages_run_side_by_side_and_readers_after_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    told = "echo $CUDA_VISIBLE_DEVICES $OMP_NUM_THREADS >> ../devices"
+    layout = workspace(
+        tmp_path / "toy",
+        stage("reader", "cat out/left out/right > ../read", deps="left right")
+        + stage("left", told, "touch ../left", WAIT.format(mark="right"))
+        + stage("right", told, "touch ../right", WAIT.format(mark="left")),
+    )
+    (layout.reports).mkdir()
+    (layout.reports / "report.html").touch()
+
+    repro.reproduce(layout, ENGINE.model_copy(update={"device": "auto"}), "auto")
+
+    assert (tmp_path / "read").read_text() == "made by left\nmade by right\n"
+    assert sorted((tmp_path / "devices").read_text().splitlines()) == ["3 2", "5 2"]
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "3 of 3 stages to do, up to 2 at a time."
+    assert said[-3].startswith("[3/3] reader  done in ")
+    assert said[-2].startswith(
+        "All 3 stages are up to date: 3 ran, 0 came from the cache, 0 had not changed;"
+    )
+    assert said[-1] == f"The report: {layout.reports / 'report.html'}"
+    assert "made by" not in "".join(said)  # what stages print is in their logs
+
+    (layout.root / "runs" / "logs" / "left.log").unlink()
+    repro.reproduce(layout, ENGINE, "2")
+    assert capsys.readouterr().out == "Nothing changed: all 3 stages are up to date.\n"
+    assert not (layout.root / "runs" / "logs" / "left.log").exists()
+
+    (layout.root / "out" / "left").unlink()
+    repro.reproduce(layout, ENGINE, "2")
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "2 of 3 stages to do, up to 2 at a time."
+    assert "[1/2] left    restored from the cache" in said
+    assert "[2/2] reader  is up to date" in said
+    assert (layout.root / "out" / "left").read_text() == "made by left\n"
+
+
+def test_a_failed_stage_stops_the_others_and_passes_its_status_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = workspace(
+        tmp_path / "toy",
+        stage("slow", "echo $$ > ../slow.part", "mv ../slow.part ../slow", "sleep 600")
+        + stage("bad", WAIT.format(mark="slow"), "echo 'hw2: this input is bad' >&2", "exit 2")
+        + stage("later", "touch ../later", deps="bad")
+        + stage("queued", "touch ../queued"),
+    )
+    with pytest.raises(UserError, match=r"^bad ended with status 2; its whole output: .*bad\.log$"):
+        repro.reproduce(layout, ENGINE, "2")
+    shown = capsys.readouterr()
+    assert "hw2: this input is bad" in shown.err.splitlines()
+    assert "ERROR" not in shown.err
+    assert "[2/4] bad     failed after" in shown.out
+    assert gone(int((tmp_path / "slow").read_text()))
+    assert not (tmp_path / "later").exists()
+    assert not (tmp_path / "queued").exists()
+
+
+@pytest.mark.parametrize(
+    ("log", "status", "how", "shown"),
+    [
+        ("> train\nboom\nERROR: failed to reproduce 'x': failed to run: train, exited with 1\n", 255,
+         "ended with status 1", "> train\nboom\n"),
+        ("> train\nERROR: failed to reproduce 'x': failed to run: train, exited with -9\n", 255,
+         "was killed by signal 9", "> train\n"),
+        ("ERROR: failed to reproduce 'x': output 'y' does not exist\n", 255,
+         "ended with status 255", "ERROR: failed to reproduce 'x': output 'y' does not exist\n"),
+    ],
+)  # fmt: skip
+def test_every_failure_but_bad_input_ends_with_status_1(
+    log: str, status: int, how: str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.log"
+    path.write_text("early line\n" * 30 + log)
+    end = repro.failure("x", path, status)
+    assert isinstance(end, SystemExit)
+    assert end.code == 1
+    error = capsys.readouterr().err
+    assert error.endswith(f"{shown}hw2: x {how}; its whole output: {path}\n")
+    assert len(error.splitlines()) == 21
+
+
+def test_dvc_lock_is_the_one_of_a_plain_dvc_repro_whichever_stage_ends_first(tmp_path: Path) -> None:
+    def link(name: str, after: str) -> str:
+        wait = f"if test -e ../upside-down; then {WAIT.format(mark=after)}; fi"
+        return stage(name, wait) + stage(f"of-{name}", f"touch ../{name}", deps=name)
+
+    stages = link("a", after="b") + link("b", after="c") + link("c", after="start")
+    plain = workspace(tmp_path / "plain", stages)
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet"], cwd=plain.root, check=True)
+    for mark in "abc":
+        (tmp_path / mark).unlink()
+
+    (tmp_path / "upside-down").touch()
+    (tmp_path / "start").touch()
+    turned = workspace(tmp_path / "turned", stages)
+    repro.reproduce(turned, ENGINE, "6")
+    assert (turned.root / "dvc.lock").read_text() == (plain.root / "dvc.lock").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_stopped_run_leaves_no_process_and_the_next_one_ends_as_if_nothing_had_been(
+    number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = workspace(
+        tmp_path / "toy",
+        stage("first", "echo run >> ../first")
+        + stage("second", "echo $$ > ../second.part", "mv ../second.part ../second", WAIT.format(mark="go")),
+    )
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom hw2core import layout, params, repro\n"
+        "engine = params.Engine.model_validate_json(sys.argv[1])\n"
+        "repro.reproduce(layout.Layout(Path.cwd()), engine, '1')\n"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-c", program, ENGINE.model_dump_json()],
+        cwd=layout.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until((tmp_path / "second").exists)
+    run.send_signal(number)
+    _, said = run.communicate()
+    if number == signal.SIGTERM:
+        assert run.returncode == 143
+        assert said == "hw2: stopped; finished stages stay, run it again to go on from there\n"
+    orphan = int((tmp_path / "second").read_text())
+    wait_until(lambda: gone(orphan))
+
+    # The worst that the kill of a writing dvc can leave behind.
+    dvc_lock = layout.root / "dvc.lock"
+    dvc_lock.write_text(dvc_lock.read_text()[:-10])
+    (layout.root / ".dvc" / "tmp" / "rwlock").write_text(
+        f'{{"write": {{"{layout.root}/out/second": {{"pid": {os.getpid()}, "cmd": "dvc repro"}}'
+    )
+    (tmp_path / "go").touch()
+    repro.reproduce(layout, ENGINE, "1")
+    assert (tmp_path / "first").read_text() == "run\n"
+    assert "first   restored from the cache" in capsys.readouterr().out
+    assert dvc_lock.read_text().count("\n  ") == dvc_lock.read_text().count("\n    ") + 2
+    repro.reproduce(layout, ENGINE, "1")
+    assert capsys.readouterr().out == "Nothing changed: all 2 stages are up to date.\n"
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "", "1.5"])
+def test_jobs_is_auto_or_a_positive_number(jobs: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^--jobs: must be auto or a number of stages, 1 or more, not '"):
+        repro.reproduce(Layout(tmp_path), ENGINE, jobs)
+
+
+def test_jobs_auto_is_one_a_gpu_else_what_the_cores_can_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repro, "usable_cores", lambda: 9)
+    assert repro.stages_at_once("auto", threads=2, gpus=[]) == 4
+    assert repro.stages_at_once("auto", threads=16, gpus=[]) == 1
+    assert repro.stages_at_once("auto", threads=2, gpus=["0", "1", "2"]) == 3
+    assert repro.stages_at_once("7", threads=2, gpus=["0"]) == 7
+
+
+def test_gpus_are_shared_out_among_the_slots() -> None:
+    assert repro.share_gpus(["0", "1"], 2) == [["0"], ["1"]]
+    assert repro.share_gpus(["0", "1", "2"], 2) == [["0", "2"], ["1"]]
+    assert repro.share_gpus(["0", "1"], 3) == [["0"], ["1"], ["0"]]
+    assert repro.share_gpus([], 2) == [[], []]
+
+
+def test_visible_gpus_are_those_of_the_variable_or_of_nvidia_smi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-1f")
+    assert repro.visible_gpus() == ["2", "GPU-1f"]
+    for none in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
+        assert repro.visible_gpus() == []
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert repro.visible_gpus() == []
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(
+        "#!/bin/sh\necho 'GPU 0: H200 (UUID: x)'\necho '  MIG 1g: y'\necho 'GPU 1: H200 (UUID: z)'\n"
+    )
+    tool.chmod(0o755)
+    assert repro.visible_gpus() == ["0", "1"]
+
+
+def test_what_reads_from_a_changed_stage_is_looked_at_again_in_the_order_of_dvc_yaml() -> None:
+    upstream = {"report": {"judge"}, "data": set(), "train": {"data"}, "judge": {"train"}, "other": set()}
+    assert repro.with_downstream({"train"}, upstream) == ["report", "train", "judge"]
+    assert repro.with_downstream(set(), upstream) == []
+
+
+@pytest.mark.parametrize(
+    ("stages", "message"),
+    [
+        ("  a: [", r"^dvc: '\./dvc\.yaml' is invalid\. .* in line \d+, column \d+$"),
+        (
+            "  a: {cmd: echo, outs: [x]}\n  b: {cmd: echo, outs: [x]}",
+            r"^dvc: output 'x' is specified in: - a - b",
+        ),
+    ],
+)
+def test_a_bad_dvc_yaml_is_one_line(stages: str, message: str, tmp_path: Path) -> None:
+    layout = workspace(tmp_path / "toy", stages)
+    with pytest.raises(UserError, match=message) as problem:
+        repro.reproduce(layout, ENGINE, "1")
+    assert "\n" not in str(problem.value)
+
+
+def test_outside_a_dvc_workspace_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^dvc: you are not inside of a DVC repository[^\n]*$"):
+        repro.reproduce(Layout(tmp_path), ENGINE, "1")
+
+
+ENTRIES = [
+    f"  {name}:\n    cmd: make {name}\n    deps:\n    - path: in\n      md5: 0123456789\n      size: 12\n"
+    f"    outs:\n    - path: out/{name}\n      md5: 0123456789\n      size: 1234\n"
+    for name in ("train@b-a", "data", "'1st'")
+]
+
+
+def test_the_entries_of_dvc_lock_are_put_in_the_order_of_dvc_yaml(tmp_path: Path) -> None:
+    b, data, first = ENTRIES
+    removed = b.replace("b-a", "gone")
+    path = tmp_path / "dvc.lock"
+    path.write_text(repro.LOCK_HEAD + removed + b + data + first)
+    repro.sort_lock_entries(path, order=["1st", "data", "train@b-a"])
+    assert path.read_text() == repro.LOCK_HEAD + first + data + b + removed
+
+
+def test_a_dvc_lock_that_was_cut_off_anywhere_keeps_its_whole_entries(tmp_path: Path) -> None:
+    text = repro.LOCK_HEAD + "".join(ENTRIES)
+    path = tmp_path / "dvc.lock"
+    for length in range(len(text) + 1):
+        path.write_text(text[:length])
+        repro.mend_dvc_files(tmp_path, cut_off=True)
+        kept = path.read_text() if path.exists() else ""
+        wholes = [repro.LOCK_HEAD + "".join(ENTRIES[:count]) for count in (1, 2)]
+        possible = [whole for whole in wholes if len(whole) <= length]
+        assert kept in ["", *possible]
+        assert len(possible) == 2 or len(kept) == max(map(len, possible), default=0) or length == len(kept)
+
+
+def test_a_whole_dvc_lock_and_one_of_another_make_are_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "dvc.lock"
+    for text, cut_off in (
+        (repro.LOCK_HEAD + "".join(ENTRIES), False),
+        (repro.LOCK_HEAD + ENTRIES[0] + "<<<<<<< HEAD\n" + ENTRIES[1], True),
+    ):
+        path.write_text(text)
+        repro.mend_dvc_files(tmp_path, cut_off=cut_off)
+        repro.sort_lock_entries(path, order=["train@b-a", "data", "1st"])
+        assert path.read_text() == text
+
+
+def test_entries_of_a_living_dvc_are_kept_in_its_lock_of_files(tmp_path: Path) -> None:
+    busy_files = tmp_path / ".dvc" / "tmp" / "rwlock"
+    busy_files.parent.mkdir(parents=True)
+    with subprocess.Popen(["/bin/sh", "-c", "read wait", "dvc"], stdin=subprocess.PIPE) as living:
+        busy_files.write_text(
+            f'{{"write": {{"/x": {{"pid": {living.pid}, "cmd": "dvc repro"}}}}, "read": {{}}}}'
+        )
+        repro.mend_dvc_files(tmp_path, cut_off=True)
+        assert busy_files.exists()
+    repro.mend_dvc_files(tmp_path, cut_off=True)
+    assert not busy_files.exists()
