@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make repro` runs the pipeline, `make test` passes the tests.
+# Two commands do all the set-up: `make repro` runs the pipeline, `make test` runs the tests.
 PYTHON ?= python3
 JOBS   ?= auto
 BIN    := .venv/bin
@@ -32,6 +32,5 @@ $(ENV): requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
-	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@

@@ -141,7 +141,7 @@ def doctor() -> None:
 def main() -> None:
     """Entry point of `hw2` and `python -m hw2core`: an error is a line a problem, exit code 2."""
     # click's own base class, wherever typer keeps click
-    click_error: type[Exception] = typer.BadParameter.__mro__[2]  # type: ignore[assignment]
+    click_error: type[Exception] = typer.BadParameter.__mro__[2]
     try:
         status = app(prog_name="hw2", standalone_mode=False)
     except UserError as error:

@@ -246,6 +246,7 @@ def mend_dvc_files(root: Path, cut_off: bool) -> None:
     lock_file = root / "dvc.lock"
     text = lock_file.read_text(encoding="utf-8") if lock_file.exists() else None
     if text is not None and (cut_off or not text.endswith("\n")):
+        text = text.rstrip(" ")
         entries = split_lock(text)
         if len(entries) > 1:
             write_whole(lock_file, (LOCK_HEAD + "".join(entries[:-1])).encode())
@@ -429,7 +430,9 @@ def failure(name: str, log: Path, status: int) -> UserError | SystemExit:
     print(*of_stage[-20:], sep="\n", file=sys.stderr)
     for end in ends:
         status = int(end[1]) if end else status
-    how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    killer = -status if status < 0 else status - 128  # as Python and as a shell put it
+    how = f"was killed by signal {killer}" if 0 < killer <= 64 else f"ended with status {status}"
+    how += " (is there too little memory? --jobs 1 takes less)" * (killer == signal.SIGKILL)
     message = f"{name} {how}; its whole output: {log}"
     if status == 2:
         return UserError(message)

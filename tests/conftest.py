@@ -50,6 +50,7 @@ def small_raw() -> Raw:
 
 
 def write_yaml(path: Path, value: Any) -> None:
+    path.unlink(missing_ok=True)  # not into a file that another workspace shares
     with path.open("w", encoding="utf-8") as file:
         YAML(typ="safe", pure=True).dump(value, file)
 
@@ -88,6 +89,14 @@ class Workspace:
             section = section[parent]
         section[key] = value
         self.set_params(raw)
+
+    def damage(self, path: str, change: Callable[[bytes], bytes | None]) -> None:
+        """Put something else in the place of a file, or nothing."""
+        file = self.root / path
+        content = change(file.read_bytes())
+        file.unlink()
+        if content is not None:
+            file.write_bytes(content)
 
     def tree(self) -> dict[str, bytes | None]:
         """All that is there: each file with its content, each folder."""
@@ -156,7 +165,7 @@ def empty_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspac
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A workspace in which every stage but the report has run on small data. Not to be changed: see `workspace`."""
     workspace = make_workspace(tmp_path_factory.mktemp("finished") / "workspace")
     raw = small_raw()
@@ -171,28 +180,32 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
                 assert call_main(f"train_{method}", pair) == 0
                 assert call_main("evaluate", method, pair) == 0
                 assert call_main("tsne", method, pair) == 0
-    return workspace
+    before = workspace.tree()
+    yield workspace
+    assert workspace.tree() == before, "a test wrote into the files that all tests share"
 
 
 @pytest.fixture
-def workspace(
-    finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Workspace]:
-    """A copy of `finished`, as the current folder."""
+def workspace(finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A copy of `finished`, as the current folder. Its files are links, to be replaced and never written into."""
     root = tmp_path / "workspace"
-    shutil.copytree(finished.root, root)
+    shutil.copytree(finished.root, root, copy_function=os.link)
     monkeypatch.chdir(root)
-    yield Workspace(root)
-    shutil.rmtree(root)
+    return Workspace(root)
 
 
-@pytest.fixture(autouse=True)
-def torch_as_it_was() -> Iterator[None]:
-    """Leave no test's threads or determinism to the next."""
-    import torch
+@pytest.fixture(scope="session")
+def device(params: Params) -> Any:
+    """The device of small params: the CPU with one thread, set up for reproducible work."""
+    from hw2core.engine.device import choose_device
 
-    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
+    return choose_device(params.engine)
+
+
+def refused(outcome: Outcome, *words: str) -> None:
+    """One line that names the problem, exit code 2."""
+    assert outcome.status == 2
+    (line,) = outcome.problems
+    assert line.startswith("hw2: ")
+    for word in words:
+        assert word in line, line

@@ -20,7 +20,7 @@ from hw2core.data.store import Split
 from hw2core.params import Embedded
 
 SIZE = 28
-HANDWRITTEN, BLENDED = 0.95, 0.75  # how much of the frame's height a digit takes: as in USPS, as in MNIST-M
+HANDWRITTEN, BLENDED = 1.05, 0.7  # how much of the frame's height a digit takes: as in USPS, as in MNIST-M
 TEST_SAMPLES = 0.3  # share of the handwriting samples that only test images are made from
 
 FONTS = (
@@ -165,7 +165,7 @@ class FontCase:
 def draw_printed(label: int, fonts: FontCase, rng: np.random.Generator) -> NDArray[np.uint8]:
     """One printed digit in the middle of its neighbours: drawn at twice the size, then reduced and spoilt."""
     side = 2 * SIZE
-    font = fonts.take(FONTS[rng.integers(len(FONTS))], int(rng.integers(50, 70)))
+    font = fonts.take(FONTS[rng.integers(len(FONTS))], int(rng.integers(50, 68)))
     ink, paper = contrasting_colours(rng)
     mask = Image.new("L", (2 * side, 2 * side))  # wide enough to turn without corners showing
     pen = ImageDraw.Draw(mask)

@@ -1,0 +1,173 @@
+"""What `hw2 doctor` finds, and that for whatever is missing it says how to get it."""
+
+import shutil
+import subprocess
+from collections import namedtuple
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import torch
+
+from hw2core import doctor
+
+ROOT = Path(__file__).parents[1]
+Usage = namedtuple("Usage", "total used free")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone without data, on a roomy machine with no GPU, and no weights fetched."""
+    folder = tmp_path / "clone"
+    (folder / ".dvc").mkdir(parents=True)
+    (folder / ".git").mkdir()
+    (folder / "dvc.yaml").write_text("stages: {}\n")
+    shutil.copy(ROOT / "params.yaml", folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(2e12, 1e12, 1e12))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=16e9, available=8e9))
+    return folder
+
+
+def lines_with(mark: str, said: str) -> list[str]:
+    return [line.removeprefix(mark).strip() for line in said.splitlines() if line.startswith(mark)]
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_a_clone_without_data_gpu_and_weights_can_run(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert doctor.examine() == 0
+    said = capsys.readouterr().out
+    assert lines_with("missing", said) == []
+    notes = lines_with("note", said)
+    for domain in ("handwritten", "blended", "printed"):
+        assert (
+            f"data of {domain} is not made yet: `hw2 repro` puts it in {workspace}/data/ready/{domain}"
+            in notes
+        )
+    assert "no GPU: the default runs on the CPU" in notes
+    place = workspace.parent / "torch" / "hub" / "checkpoints"
+    assert any(f"put {doctor.INCEPTION}" in note and f"in {place} " in note for note in notes)
+    fine = "\n".join(lines_with("ok", said))
+    for part in (
+        f"from {ROOT / 'hw2core'}", "Python 3.", f"torch {version('torch')}", "dvc 3.", "git version",
+        "CPU cores usable", "8.0 of 16.0 GB of memory free", "1000 GB of disk free",
+        f"workspace {workspace}", "params.yaml is valid",
+    ):  # fmt: skip
+        assert part in fine
+    assert said.splitlines()[-1] == "The pipeline can run: `hw2 repro`."
+
+
+def test_data_weights_and_gpus_that_are_there_are_named(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (workspace / "data" / "ready" / "blended").mkdir(parents=True)
+    weights = workspace.parent / "torch" / "hub" / "checkpoints" / doctor.INCEPTION
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    gpu = SimpleNamespace(name="NVIDIA H200", total_memory=150e9)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda index: gpu)
+    assert doctor.examine() == 0
+    fine = lines_with("ok", capsys.readouterr().out)
+    assert f"data of blended: {workspace}/data/ready/blended" in fine
+    assert f"Inception weights: {weights}" in fine
+    assert "GPU NVIDIA H200, 150 GB; GPU NVIDIA H200, 150 GB" in fine
+
+
+def test_little_disk_and_memory_are_noted_with_what_to_do(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(2e12, 1.9e12, 9e9))
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=16e9, available=1e9))
+    assert doctor.examine() == 0
+    notes = lines_with("note", capsys.readouterr().out)
+    assert f"9.0 GB of disk free at {workspace}: make room, 10 GB is comfortable" in notes
+    assert any(note.startswith("1.0 of 16.0 GB of memory free: ") and "--jobs 1" in note for note in notes)
+
+
+def test_outside_a_workspace_it_says_so_and_goes_on(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(workspace.parent)
+    assert doctor.examine() == 1
+    said = capsys.readouterr().out
+    [missing] = lines_with("missing", said)
+    assert missing.startswith("no workspace here: ")
+    assert missing.endswith("change into your clone of hw2core")
+    assert "torch" in "\n".join(lines_with("ok", said))
+    assert said.splitlines()[-1] == "The pipeline cannot run yet: see `missing`."
+
+
+def test_bad_params_are_counted_and_the_first_is_named(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replace(workspace / "params.yaml", "seeds: [0, 1, 2]", "seeds: [0, 1, 2]\nsedes: 1\nmore: 2")
+    assert doctor.examine() == 1
+    [missing] = lines_with("missing", capsys.readouterr().out)
+    assert missing.startswith(
+        "a valid params.yaml; mend 2 problems, the first: params.yaml: sedes: unknown key"
+    )
+
+
+def test_a_gpu_that_params_demand_is_missing(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    replace(workspace / "params.yaml", "device: auto", "device: cuda")
+    assert doctor.examine() == 1
+    [missing] = lines_with("missing", capsys.readouterr().out)
+    assert missing.startswith("a GPU, which params.yaml demands: ")
+
+
+def test_a_copy_that_is_no_clone_is_told_what_lacks(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workspace / ".git").rmdir()
+    assert doctor.examine() == 1
+    assert "is in no git repository" in lines_with("missing", capsys.readouterr().out)[0]
+    (workspace / ".dvc").rmdir()
+    assert doctor.examine() == 1
+    assert "is not a DVC workspace" in lines_with("missing", capsys.readouterr().out)[0]
+
+
+def test_programs_and_packages_that_are_not_installed_are_missing(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def not_installed(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", not_installed)
+    monkeypatch.setenv("PATH", str(workspace))
+    assert doctor.examine() == 1
+    missing = lines_with("missing", capsys.readouterr().out)
+    assert [line.split()[0].rstrip(",") for line in missing] == ["dvc", "git", "torch"]
+    assert "`make setup`" in missing[0]
+
+
+def test_a_driver_that_breaks_torch_is_one_line(
+    workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> bool:
+        raise RuntimeError("the driver\nis too old")
+
+    monkeypatch.setattr(torch.cuda, "is_available", broken)
+    assert doctor.examine() == 1
+    [missing] = lines_with("missing", capsys.readouterr().out)
+    assert missing.startswith("torch that works (the driver is too old): ")
+
+
+def test_git_that_hangs_or_fails_counts_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(*arguments: object, **options: object) -> None:
+        raise subprocess.TimeoutExpired("git", 20)
+
+    monkeypatch.setattr(subprocess, "run", hang)
+    assert doctor.git()[0] == "missing"
