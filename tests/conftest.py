@@ -12,6 +12,7 @@ from hypothesis import settings
 from ruamel.yaml import YAML
 
 from hw2core import cli
+from hw2core.errors import UserError
 from hw2core.layout import Layout
 from hw2core.params import ADAPTERS, Params, read_yaml, validate
 
@@ -20,6 +21,9 @@ ROOT = Path(__file__).parents[1]
 # The same examples at every run and on every machine, however slow it is.
 settings.register_profile("hw2core", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "hw2core"))
+
+# Small networks are slower on several threads than on one. Libraries read this when they are imported.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 Raw = dict[str, Any]
 
@@ -37,7 +41,12 @@ def small_raw() -> Raw:
         "evaluate_every": 3,
         "checkpoint_every": 4,
     }
-    raw["data"] |= {"source": "embedded", "domains": ["handwritten", "blended", "printed"], "holdout": 0.1}
+    raw["data"] |= {
+        "source": "embedded",
+        "domains": ["handwritten", "blended", "printed"],
+        "holdout": 0.1,
+        "jitter": ["handwritten"],
+    }
     raw["data"]["embedded"] |= {"seed": 0, "train": 100, "test": 100}
     raw["pairs"] = {
         "blended-handwritten": {"source": "blended", "target": "handwritten"},
@@ -200,6 +209,15 @@ def device(params: Params) -> Any:
     from hw2core.engine.device import choose_device
 
     return choose_device(params.engine)
+
+
+def complaint(call: Callable[[], object]) -> str | None:
+    """What a UserError of this call says; None if it raises none. Any other exception is a failure."""
+    try:
+        call()
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def refused(outcome: Outcome, *words: str) -> None:

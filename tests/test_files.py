@@ -61,10 +61,18 @@ def test_a_folder_whose_making_fails_leaves_the_old_one_and_nothing_else(
 ) -> None:
     with new_folder(tmp_path / "folder") as draft:
         (draft / "old").touch()
-    with pytest.raises(error), new_folder(tmp_path / "folder") as draft:
-        (draft / "new").touch()
-        raise error
-    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["folder", "folder/old"]
+
+    def fail() -> None:
+        with new_folder(tmp_path / "folder") as draft:
+            (draft / "new").touch()
+            raise error
+
+    with pytest.raises(error):
+        fail()
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == [
+        "folder",
+        "folder/old",
+    ]
 
 
 def test_others_may_read_a_new_folder(tmp_path: Path) -> None:

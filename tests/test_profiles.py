@@ -58,7 +58,9 @@ def test_what_a_profile_does_not_name_stays_as_it_was(as_cloned: Workspace, hw2:
 
 
 def test_each_changed_value_is_told(empty_workspace: Workspace, hw2: Hw2) -> None:
-    (empty_workspace.root / "profiles" / "two.yaml").write_text("classifier: {lr: 0.5, steps: 7}\nseeds: [4]\n")
+    (empty_workspace.root / "profiles" / "two.yaml").write_text(
+        "classifier: {lr: 0.5, steps: 7}\nseeds: [4]\n"
+    )
     assert hw2("profile", "two").out.splitlines() == ["classifier.lr: 0.001 -> 0.5", "seeds: [0] -> [4]"]
 
 

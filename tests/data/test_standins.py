@@ -31,7 +31,9 @@ def made(raw: Path) -> dict[str, dict[str, Split]]:
 
 
 def all_bytes(splits: dict[str, Split]) -> list[bytes]:
-    return [array.tobytes() for name in sorted(splits) for array in (splits[name].images, splits[name].labels)]
+    return [
+        array.tobytes() for name in sorted(splits) for array in (splits[name].images, splits[name].labels)
+    ]
 
 
 def test_every_domain_that_params_know_is_in_the_catalog() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import complaint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +77,7 @@ def test_arrays_that_do_not_hold_what_about_json_counts_are_refused(folder: Path
     about = read_about(folder)
     about["counts"]["train"]["images"] = 8
     (folder / "about.json").write_text(json.dumps(about))
-    with pytest.raises(UserError, match="^data/set: its train arrays do not hold the 8 images"):
+    with pytest.raises(UserError, match=r"^data/set: its train arrays do not hold the 8 images"):
         open_split(folder, "train")
 
 
@@ -112,11 +113,12 @@ def test_a_damaged_header_is_refused_or_harmless(folder: Path, cut: int, at: int
     content[at] = byte
     path.unlink()
     path.write_bytes(content[: cut or None])
-    try:
+    said = complaint(lambda: open_array(path))
+    if said is None:
         assert open_array(path).dtype == np.uint8
-    except UserError as error:
-        assert str(error).startswith("data/set/test_labels.npy: ")
-        assert "\n" not in str(error)
+    else:
+        assert said.startswith("data/set/test_labels.npy: ")
+        assert "\n" not in said
 
 
 def test_a_write_that_fails_leaves_the_old_dataset(folder: Path) -> None:

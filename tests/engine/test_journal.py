@@ -110,7 +110,9 @@ def test_a_model_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"model\.safetensors: not there"):
         read_model(tmp_path, "seed0.last")
     write_model(tmp_path, WEIGHTS, {})
-    with pytest.raises(UserError, match="holds no weights named seed3.last; it was trained with other seeds"):
+    with pytest.raises(
+        UserError, match=r"holds no weights named seed3\.last; it was trained with other seeds"
+    ):
         read_model(tmp_path, "seed3.last")
     path = tmp_path / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1])

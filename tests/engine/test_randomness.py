@@ -16,7 +16,9 @@ def test_the_same_names_give_the_same_seed_and_other_names_another(one: list, ot
 
 
 def test_the_order_and_the_kind_of_names_count() -> None:
-    seeds = {seed_for(*given) for given in [("a", "b"), ("b", "a"), ("ab",), ("a", "b", ""), (1,), ("1",), ()]}
+    seeds = {
+        seed_for(*given) for given in [("a", "b"), ("b", "a"), ("ab",), ("a", "b", ""), (1,), ("1",), ()]
+    }
     assert len(seeds) == 7
 
 

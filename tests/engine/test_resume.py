@@ -33,7 +33,10 @@ def same(one: Any, other: Any) -> bool:
         return (
             isinstance(other, Tensor)
             and (one.dtype, one.shape) == (other.dtype, other.shape)
-            and one.contiguous().view(-1).view(torch.uint8).equal(other.contiguous().view(-1).view(torch.uint8))
+            and one.contiguous()
+            .view(-1)
+            .view(torch.uint8)
+            .equal(other.contiguous().view(-1).view(torch.uint8))
         )
     if type(one) is not type(other):
         return False
@@ -147,7 +150,7 @@ def test_a_checkpoint_that_was_cut_off_anywhere_starts_afresh(
         assert "starting afresh" in line
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 @given(at=st.integers(0, 10_000), byte=st.integers(0, 255))
 def test_a_checkpoint_with_a_wrong_byte_is_read_or_refused_and_no_error(
     tmp_path: Path, at: int, byte: int
@@ -206,9 +209,7 @@ def test_the_key_changes_with_the_packages_code_and_with_no_other(monkeypatch: p
     read_bytes = Path.read_bytes
 
     def edited(name: str) -> None:
-        monkeypatch.setattr(
-            Path, "read_bytes", lambda self: read_bytes(self) + b"\n" * (self.name == name)
-        )
+        monkeypatch.setattr(Path, "read_bytes", lambda self: read_bytes(self) + b"\n" * (self.name == name))
 
     edited("resume.py")
     assert run_key(**FACTS) != before

@@ -122,9 +122,7 @@ def test_the_two_ways_to_batch_train_different_weights(params: Params) -> None:
     for system in (together, apart):
         torch.manual_seed(1)
         system.step(batch(), 1)
-    assert not torch.equal(
-        together.networks["extractor"][0].weight, apart.networks["extractor"][0].weight
-    )
+    assert not torch.equal(together.networks["extractor"][0].weight, apart.networks["extractor"][0].weight)
 
 
 def test_no_label_of_the_target_is_asked_for(params: Params) -> None:

@@ -26,7 +26,9 @@ def images(count: int, seed: int) -> Tensor:
 
 def batch(name: str, count: int = 12) -> Any:
     labels = torch.arange(count) % 10
-    return (images(count, 0), labels) if name == "classifier" else (images(count, 0), labels, images(count, 1))
+    return (
+        (images(count, 0), labels) if name == "classifier" else (images(count, 0), labels, images(count, 1))
+    )
 
 
 def step(system: Predictor, name: str, k: int) -> dict[str, Tensor]:
@@ -46,9 +48,7 @@ def test_a_few_steps_change_every_network(params: Params, name: str) -> None:
             for key, weight in system.networks[network].named_parameters()
             if not torch.equal(weight, before[f"{network}.{key}"])
         ]
-        matrices = [
-            key for key, weight in system.networks[network].named_parameters() if weight.ndim > 1
-        ]
+        matrices = [key for key, weight in system.networks[network].named_parameters() if weight.ndim > 1]
         assert set(matrices) <= set(changed), network
 
 

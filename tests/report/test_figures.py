@@ -1,0 +1,80 @@
+"""Pictures: the same data gives the same bytes, and other data others."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from hw2core.data.store import Split
+from hw2core.report import figures
+
+RNG = np.random.default_rng(0)
+PLACES = pd.DataFrame(
+    {
+        "domain": ["a"] * 20 + ["b"] * 20,
+        "digit": list(range(10)) * 4,
+        "x": RNG.normal(size=40),
+        "y": RNG.normal(size=40),
+    }
+)
+TABLE = pd.DataFrame(
+    {
+        "pair": ["a-b", "b-a"],
+        **{name: [30.0, 40.0] for name in ("source only", "dann", "target only")},
+        **{f"{name} std": [1.0, np.nan] for name in ("source only", "dann", "target only")},
+    }
+)
+HISTORY = pd.DataFrame({"seed": [0, 0, 1, 1], "step": [5, 10, 5, 10], "test_accuracy": [10.0, 20, 30, 40]})
+SPLIT = Split(RNG.integers(0, 256, (30, 28, 28, 3), dtype=np.uint8), np.arange(30) % 10)
+FIGURES: dict[str, Any] = {
+    "samples": lambda: figures.samples({"a": SPLIT, "b": SPLIT}),
+    "bars": lambda: figures.bars(TABLE, ["dann"]),
+    "bars with a gap": lambda: figures.bars(TABLE.assign(dann=[np.nan, 1.0]), ["dann"]),
+    "curves": lambda: figures.curves({"a-b": {"dann": HISTORY}, "b-a": {"dann": HISTORY}}, TABLE, ["dann"]),
+    "by digit": lambda: figures.scatter(PLACES, "digit", "title"),
+    "by domain": lambda: figures.scatter(PLACES, "domain", "title"),
+}
+
+
+@pytest.mark.parametrize("name", list(FIGURES))
+def test_a_picture_is_the_same_each_time_and_names_no_program(tmp_path: Path, name: str) -> None:
+    for file in ("one.png", "two.png"):
+        figures.save(FIGURES[name](), tmp_path / file)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
+    with Image.open(tmp_path / "one.png") as picture:
+        assert picture.format == "PNG"
+        assert "Software" not in picture.info
+        assert min(picture.size) > 200
+
+
+def test_pictures_of_different_data_differ(tmp_path: Path) -> None:
+    contents = set()
+    for i, name in enumerate(FIGURES):
+        figures.save(FIGURES[name](), tmp_path / f"{i}.png")
+        contents.add((tmp_path / f"{i}.png").read_bytes())
+    assert len(contents) == len(FIGURES)
+
+
+def test_a_digit_that_has_no_test_image_leaves_its_place_empty() -> None:
+    few = Split(SPLIT.images[:4], np.array([0, 0, 5, 5]))
+    (axis,) = figures.samples({"a": few}).axes
+    sheet = axis.images[0].get_array()
+    assert (sheet[:28, :28] == few.images[0]).all()
+    assert (sheet[:28, 30 * 5 : 30 * 5 + 28] == few.images[2]).all()
+    assert (sheet[:28, 30:58] == 255).all()
+
+
+def test_curves_show_the_mean_of_the_seeds_between_their_extremes() -> None:
+    (axis,) = figures.curves({"a-b": {"dann": HISTORY}}, TABLE, ["dann"]).axes
+    (line,) = [line for line in axis.lines if line.get_label() == "dann"]
+    assert line.get_xdata().tolist() == [5, 10]
+    assert line.get_ydata().tolist() == [20.0, 30.0]
+
+
+def test_there_are_colours_enough_for_every_method() -> None:
+    from hw2core.params import ADAPTERS
+
+    assert len(set(figures.shades(len(ADAPTERS)))) == len(ADAPTERS)
