@@ -150,10 +150,13 @@ def main() -> None:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "hw2"
         fail(f"{error.format_message()} (see `{path} --help`)")  # type: ignore[attr-defined]
+    except BrokenPipeError:  # `hw2 repro | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        fail(f"the disk is full, writing {error.filename or 'a file'}; free some space and run it again")
+        if error.errno == errno.ENOSPC:
+            fail("the disk is full; free some space and run it again")
+        fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except (KeyboardInterrupt, typer.Abort):
         print("hw2: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -8,15 +8,25 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from hw2core.errors import UserError
 
+
+def refuse_boolean(value: Any) -> Any:
+    """`steps: yes` is a slip, not 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")
+    return value
+
+
+Int = Annotated[int, BeforeValidator(refuse_boolean)]
+Float = Annotated[float, BeforeValidator(refuse_boolean)]
+Seed = Annotated[Int, Field(ge=0, lt=2**31)]
 Domain = Literal["handwritten", "blended", "printed"]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Section(BaseModel):
@@ -27,24 +37,24 @@ class Section(BaseModel):
 
 class Engine(Section):
     device: Literal["auto", "cpu", "cuda"]
-    threads: int = Field(ge=1, le=1024)
+    threads: Int = Field(ge=1, le=1024)
     precision: Literal["fp32", "bf16"]
     channels_last: bool
     compile: bool
-    evaluate_every: int = Field(ge=1)
-    checkpoint_every: int = Field(ge=1)
+    evaluate_every: Int = Field(ge=1)
+    checkpoint_every: Int = Field(ge=1)
 
 
 class Embedded(Section):
     seed: Seed
-    train: int = Field(ge=100, le=1_000_000)
-    test: int = Field(ge=100, le=1_000_000)
+    train: Int = Field(ge=100, le=1_000_000)
+    test: Int = Field(ge=100, le=1_000_000)
 
 
 class Data(Section):
     source: Literal["embedded"]
     domains: list[Domain] = Field(min_length=2)
-    holdout: float = Field(gt=0, lt=0.5)
+    holdout: Float = Field(gt=0, lt=0.5)
     jitter: list[Domain]
     embedded: Embedded
 
@@ -57,15 +67,15 @@ class Pair(Section):
 class Training(Section):
     """What every trained system has: how long, how much at a time, how fast."""
 
-    steps: int = Field(ge=1)
-    batch: int = Field(ge=2)
-    lr: float = Field(gt=0, le=10)
-    beta1: float = Field(ge=0, lt=1)
-    beta2: float = Field(ge=0, lt=1)
-    weight_decay: float = Field(ge=0, le=1)
+    steps: Int = Field(ge=1)
+    batch: Int = Field(ge=2)
+    lr: Float = Field(gt=0, le=10)
+    beta1: Float = Field(ge=0, lt=1)
+    beta2: Float = Field(ge=0, lt=1)
+    weight_decay: Float = Field(ge=0, le=1)
     schedule: Literal["constant", "cosine", "linear"]
-    warmup: int = Field(ge=0)
-    ema: float = Field(ge=0, lt=1)
+    warmup: Int = Field(ge=0)
+    ema: Float = Field(ge=0, lt=1)
 
 
 class Classifier(Training):
@@ -78,14 +88,14 @@ class Adapter(Training):
 
 class Dann(Adapter):
     arch: Literal["R19"]
-    reversal: float = Field(ge=0, le=100)
+    reversal: Float = Field(ge=0, le=100)
     reversal_schedule: Literal["ganin", "constant"]
     batches: Literal["together", "apart"]
 
 
 class Tsne(Section):
-    images: int = Field(ge=20, le=100_000)
-    perplexity: float = Field(ge=2, le=1000)
+    images: Int = Field(ge=20, le=100_000)
+    perplexity: Float = Field(ge=2, le=1000)
     seed: Seed
 
 
@@ -127,6 +137,8 @@ def read_yaml(path: Path) -> Any:
         where = f" line {mark.line + 1}:" if mark else ""
         problem = " ".join(str(error.problem or error.context).split())
         raise UserError(f"{path.name}:{where} not valid YAML: {problem}") from None
+    except (YAMLError, ValueError) as error:  # a character or a number that no YAML may hold
+        raise UserError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def validate(raw: Any, name: str) -> Params:
@@ -139,7 +151,8 @@ def validate(raw: Any, name: str) -> Params:
     except ValidationError as error:
         problems = [describe(detail) for detail in error.errors(include_url=False)] + problems
     if params is None or problems:
-        raise UserError("\n".join(f"{name}: {problem}" for problem in problems))
+        # A quoted value may hold line breaks, but a problem is one line.
+        raise UserError("\n".join(f"{name}: {' '.join(problem.split())}" for problem in problems))
     return params
 
 
@@ -155,7 +168,9 @@ def describe(error: ErrorDetails) -> str:
         )
     if error["type"] == "missing":
         return f"{path}: missing; every key must be given"
-    message = error["msg"].replace("Input should be", "must be").replace("'", "")
+    message = (
+        error["msg"].removeprefix("Value error, ").replace("Input should be", "must be").replace("'", "")
+    )
     return f"{path}: {message[:1].lower()}{message[1:]}, not {shown(error['input'])}"
 
 

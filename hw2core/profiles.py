@@ -26,7 +26,8 @@ def apply_profile(layout: Layout, name: str) -> list[str]:
         raise UserError(f"profiles/{path.name}: holds no keys")
     yaml = YAML()
     yaml.width = 120
-    read_yaml(layout.params)  # says in one line what is wrong with a file that cannot be read
+    if not isinstance(read_yaml(layout.params), dict):
+        raise UserError("params.yaml: holds no keys; `git checkout params.yaml` brings the default back")
     params = yaml.load(layout.params.read_text(encoding="utf-8"))
     changes = list(lay_over(params, overlay, ()))
     text = io.StringIO()

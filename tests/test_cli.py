@@ -227,6 +227,15 @@ def short(content: bytes) -> bytes:
     return npy(array(content)[:-1])
 
 
+def few(content: bytes) -> bytes:
+    return npy(array(content)[:5])
+
+
+def long_header(content: bytes) -> bytes:
+    """One wrong byte: the header says that it is 16 kB long."""
+    return content[:9] + b"\x40" + content[10:]
+
+
 def packed(content: bytes) -> bytes:
     """A zip archive: numpy opens those too."""
     file = io.BytesIO()
@@ -245,6 +254,7 @@ Damage = Callable[[bytes], bytes | None]
         ("train_images", wide),
         ("train_images", short),
         ("train_images", packed),
+        ("train_images", long_header),
         ("train_labels", empty),
         ("train_labels", short),
         ("test_images", text),
@@ -275,7 +285,9 @@ def test_a_damaged_about_json_is_refused(workspace: Workspace, hw2: Hw2, content
         ("handwritten/digits.npy", half),
         ("handwritten/digits.npy", text),
         ("handwritten/digits.npy", packed),
+        ("handwritten/digits.npy", long_header),
         ("handwritten/labels.npy", empty),
+        ("handwritten/labels.npy", few),
         ("blended/photo_china.npy", gone),
         ("blended/photo_china.npy", half),
         ("printed/cmb10.ttf", gone),
@@ -416,21 +428,16 @@ needs_full_device = pytest.mark.skipif(not FULL.exists(), reason="this system ha
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is opened to be written lies on a disk without space: the kernel's own errors, and numpy's."""
+    """Whatever is opened to be written lies on a disk without space: the kernel's own errors."""
     path_open = Path.open
 
     def open_path(self: Path, mode: str = "r", *arguments: Any, **options: Any) -> Any:
         return path_open(FULL if "w" in mode else self, mode, *arguments, **options)
 
-    def save_array(file: Any, array: Any, **options: Any) -> None:
-        with path_open(FULL, "wb") as full:
-            np.ascontiguousarray(array).tofile(full)  # as np.save does once the header is written
-
     def copy_file(source: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(target))
 
     monkeypatch.setattr(Path, "open", open_path)
-    monkeypatch.setattr(np, "save", save_array)
     monkeypatch.setattr(shutil, "copyfile", copy_file)
 
 

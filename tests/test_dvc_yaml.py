@@ -3,6 +3,7 @@
 The whole pipeline runs here once, with profiles/smoke.yaml, in a copy of the workspace.
 """
 
+import contextlib
 import json
 import shlex
 import shutil
@@ -30,6 +31,11 @@ SHELL = {
 """What passes on the command line, values and paths that DVC sees anyway, or only speaks of errors."""
 
 
+NO_RESULT = {"engine.checkpoint_every", "engine.threads"}
+"""What a command reads though its result may not depend on it: how often a checkpoint is written (test_loop.py
+shows that it changes nothing), and the threads, which every command sets and some do not use."""
+
+
 @dataclass
 class Stage:
     name: str
@@ -48,23 +54,22 @@ def read_stages(root: Path) -> list[Stage]:
     from dvc.repo import Repo
     from networkx import topological_sort
 
-    with Repo(str(root)) as repo:
-        order = list(topological_sort(repo.index.graph.reverse()))
-    return [
-        Stage(
-            stage.addressing,
-            shlex.split(stage.cmd),
-            deps=[str(dep) for dep in stage.deps if not isinstance(dep, ParamsDependency)],
-            outs=[str(out) for out in stage.outs],
-            params=[
-                key
-                for dep in stage.deps
-                if isinstance(dep, ParamsDependency)
-                for key in (dep.params or ["*"])
-            ],
-        )
-        for stage in order
-    ]
+    with contextlib.chdir(root), Repo(str(root)) as repo:  # DVC names everything from the current folder
+        return [
+            Stage(
+                stage.addressing,
+                shlex.split(stage.cmd),
+                deps=[str(dep) for dep in stage.deps if not isinstance(dep, ParamsDependency)],
+                outs=[str(out) for out in stage.outs],
+                params=[
+                    key
+                    for dep in stage.deps
+                    if isinstance(dep, ParamsDependency)
+                    for key in (dep.params or ["*"])
+                ],
+            )
+            for stage in topological_sort(repo.index.graph.reverse())
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +153,15 @@ def test_params_name_every_value_that_a_stage_reads(stages: list[Stage]) -> None
     missing = {
         (stage.name, path)
         for stage in stages
-        for path in stage.reads - {"engine.checkpoint_every"}  # changes no result: see test_loop.py
+        for path in stage.reads - NO_RESULT
         if not any(covers(key, path, ".") for key in stage.params)
     }
     assert not missing
+
+
+def test_whatever_computes_with_torch_names_the_threads(stages: list[Stage]) -> None:
+    kinds = ("train", "evaluate", "tsne")
+    assert all("engine.threads" in stage.params for stage in stages if stage.name.startswith(kinds))
 
 
 def test_params_name_no_value_that_a_stage_does_not_read(stages: list[Stage]) -> None:

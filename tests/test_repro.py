@@ -230,7 +230,7 @@ def interrupted(tmp_path: Path) -> Interrupt:
             stderr=subprocess.PIPE,
             text=True,
         )
-        wait_until((tmp_path / "slow").exists)
+        wait_until(lambda: (tmp_path / "slow").exists() or run.poll() is not None)
         run.send_signal(number)
         _, said = run.communicate()
         return layout, run.returncode, said

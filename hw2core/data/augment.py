@@ -13,9 +13,9 @@ def jitter(images: Tensor, *names: str | int) -> Tensor:
     random ink, lighter or darker than the paper. What R21 found a grey source to need."""
     random = torch.rand((len(images), 3, 2), generator=generator(*names)) * 2 - 1
     ink, paper = random.to(images.device).unbind(-1)
-    # Where the two are too alike, move the ink to the far side.
+    # Where the two are too alike, take the ink most of the way to black or white, whichever is farther.
     difference = (ink - paper).mean(1, keepdim=True)
     side = torch.where(paper.mean(1, keepdim=True) > 0, -1.0, 1.0)
-    ink = torch.where(difference.abs() < CONTRAST, (ink + side).clamp(-1, 1), ink)
+    ink = torch.where(difference.abs() < CONTRAST, ink / 4 + side * 3 / 4, ink)
     middle, reach = ((ink + paper) / 2)[..., None, None], ((ink - paper) / 2)[..., None, None]
-    return middle + reach * images
+    return torch.addcmul(middle, reach, images)

@@ -20,13 +20,13 @@ class Dataset:
 
 EMBEDDED = {
     "handwritten": Dataset(
-        "scikit-learn's 8x8 handwritten digits, enlarged to 28x28 grey strokes, slightly turned, slanted, "
-        "scaled and moved",
+        "scikit-learn's 8x8 handwritten digits, enlarged to grey strokes that fill the 28x28 frame, slightly "
+        "turned, slanted, scaled and moved",
         standins.fetch_handwriting,
         standins.make_handwritten,
     ),
     "blended": Dataset(
-        "the same handwriting, blended into scikit-learn's two photos: abs(crop - 255 * (digit > 127))",
+        "the same handwriting, 0.7 times as high, blended into scikit-learn's two photos: abs(crop - 255 * (digit > 127))",
         standins.fetch_handwriting_and_photos,
         standins.make_blended,
     ),

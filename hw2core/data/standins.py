@@ -17,10 +17,13 @@ from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from hw2core.data.blend import blend
 from hw2core.data.store import Split
+from hw2core.files import write_array
 from hw2core.params import Embedded
 
 SIZE = 28
+PHOTOS = ("china", "flower")
 HANDWRITTEN, BLENDED = 1.05, 0.7  # how much of the frame's height a digit takes: as in USPS, as in MNIST-M
+ROOM = 3  # empty pixels put around an 8x8 digit before it is enlarged
 TEST_SAMPLES = 0.3  # share of the handwriting samples that only test images are made from
 
 FONTS = (
@@ -36,17 +39,16 @@ def fetch_handwriting(folder: Path) -> None:
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    np.save(folder / "digits.npy", digits.images.astype(np.uint8))  # 0 to 16
-    np.save(folder / "labels.npy", digits.target.astype(np.uint8))
+    write_array(folder / "digits.npy", digits.images.astype(np.uint8))  # 0 to 16
+    write_array(folder / "labels.npy", digits.target.astype(np.uint8))
 
 
 def fetch_handwriting_and_photos(folder: Path) -> None:
-    from sklearn.datasets import load_sample_images
+    from sklearn.datasets import load_sample_image
 
     fetch_handwriting(folder)
-    photos = load_sample_images()
-    for name, photo in zip(photos.filenames, photos.images, strict=True):
-        np.save(folder / f"photo_{Path(name).stem}.npy", photo)
+    for name in PHOTOS:
+        write_array(folder / f"photo_{name}.npy", load_sample_image(f"{name}.jpg"))
 
 
 def fetch_fonts(folder: Path) -> None:
@@ -66,7 +68,7 @@ def make_handwritten(raw: Path, settings: Embedded) -> dict[str, Split]:
 
 
 def make_blended(raw: Path, settings: Embedded) -> dict[str, Split]:
-    photos = [np.load(path) for path in sorted(raw.glob("photo_*.npy"))]
+    photos = [read_array(raw / f"photo_{name}.npy") for name in PHOTOS]
     splits = {}
     for name, (strokes, labels) in draw_handwriting(raw, settings, "blended", BLENDED).items():
         rng = random_numbers(settings, "backgrounds", name)
@@ -86,6 +88,14 @@ def make_printed(raw: Path, settings: Embedded) -> dict[str, Split]:
     return splits
 
 
+def read_array(path: Path) -> NDArray[np.uint8]:
+    with path.open("rb") as file:
+        try:
+            return np.lib.format.read_array(file, allow_pickle=False)
+        except Exception as error:  # a damaged header is parsed as Python and fails as that does
+            raise ValueError(f"{path.name} is damaged: {error}") from None
+
+
 def random_numbers(settings: Embedded, *names: str) -> np.random.Generator:
     """Random numbers that depend on the seed and on what they are for, on nothing drawn elsewhere."""
     return np.random.default_rng([settings.seed, *"/".join(names).encode()])
@@ -95,7 +105,7 @@ def draw_handwriting(
     raw: Path, settings: Embedded, domain: str, size: float
 ) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Strokes (n, 28, 28) and labels of a domain's train and test set, each from its own handwriting samples."""
-    digits, labels = np.load(raw / "digits.npy"), np.load(raw / "labels.npy")
+    digits, labels = read_array(raw / "digits.npy"), read_array(raw / "labels.npy")
     order = random_numbers(settings, "handwriting samples").permutation(len(digits))
     tests = round(TEST_SAMPLES * len(digits))
     splits = {}
@@ -114,8 +124,10 @@ def shake(digit: NDArray[np.uint8], size: float, rng: np.random.Generator) -> ND
     """An 8x8 digit as 28x28 strokes: enlarged to about `size` of the frame, slightly turned, slanted, scaled
     and moved, then made crisp."""
     picture_size = size * SIZE / 8
+    # Room around the 8x8 field lets strokes that touch its edge end softly.
+    digit = np.pad(digit, ROOM)
     matrix = affine_back(
-        (4, 4),
+        (4 + ROOM, 4 + ROOM),
         (SIZE / 2 + rng.uniform(-1.5, 1.5), SIZE / 2 + rng.uniform(-1.5, 1.5)),
         scale=(picture_size * rng.uniform(0.88, 1.04), picture_size * rng.uniform(0.94, 1.06)),
         angle=rng.uniform(-0.12, 0.12),

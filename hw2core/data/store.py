@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw2core.errors import UserError
-from hw2core.files import new_folder
+from hw2core.files import new_folder, write_array
 
 SPLITS = ("train", "test")
 
@@ -34,7 +34,7 @@ def write(folder: Path, splits: dict[str, Split], about: dict[str, Any]) -> None
         for name, split in splits.items():
             for part, array in (("images", split.images), ("labels", split.labels)):
                 path = draft / f"{name}_{part}.npy"
-                np.save(path, np.ascontiguousarray(array, dtype=np.uint8), allow_pickle=False)
+                write_array(path, np.ascontiguousarray(array, dtype=np.uint8))
                 checksums[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
             counts[name] = {"images": len(split), "per_class": np.bincount(split.labels).tolist()}
         classes = sorted({int(label) for split in splits.values() for label in np.unique(split.labels)})
@@ -44,14 +44,19 @@ def write(folder: Path, splits: dict[str, Split], about: dict[str, Any]) -> None
 
 def read_about(folder: Path) -> dict[str, Any]:
     """What a ready dataset says of itself."""
+    path = folder / "about.json"
     try:
-        about: dict[str, Any] = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        for split in SPLITS:
+            int(about["counts"][split]["images"])
+        if not (isinstance(about["sha256"], dict) and isinstance(about["classes"], list)):
+            raise TypeError
     except FileNotFoundError:
         raise UserError(
             f"{shown(folder)}: not made yet; `dvc repro preprocess@{folder.name}` makes it"
         ) from None
-    except ValueError:
-        raise damaged(folder / "about.json", "not readable as JSON") from None
+    except (ValueError, KeyError, TypeError):
+        raise damaged(path, "does not say what a dataset's about.json says") from None
     return about
 
 
@@ -66,10 +71,10 @@ def open_split(folder: Path, name: str) -> Split:
 
 def open_array(path: Path) -> NDArray[np.uint8]:
     try:
-        array: NDArray[np.uint8] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError:
         raise damaged(path, "missing") from None
-    except (ValueError, EOFError):
+    except Exception:  # a damaged header is parsed as Python and fails as that does
         raise damaged(path, "cut short or not a numpy array") from None
     if array.dtype != np.uint8:
         raise damaged(path, f"holds {array.dtype}, not uint8")

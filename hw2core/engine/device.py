@@ -57,7 +57,8 @@ def choose_device(engine: Engine) -> Device:
         )
     kind = torch.device("cuda" if found and engine.device != "cpu" else "cpu")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # The same as torch.use_deterministic_algorithms(True, warn_only=True), which loads the compiler: 5 s.
+    torch.set_deterministic_debug_mode("warn")
     torch.backends.cudnn.benchmark = False
     torch.set_num_threads(engine.threads)
     if kind.type == "cuda":

@@ -33,7 +33,9 @@ class System(Protocol):
         """Everything that is trained, saved and loaded, by name."""
 
     @property
-    def optimisers(self) -> dict[str, Optimizer]: ...
+    def optimisers(self) -> dict[str, Optimizer]:
+        """By name. Made when they are first asked for: what only predicts needs none, and torch takes seconds
+        to load them."""
 
     def step(self, batch: Any, k: int) -> dict[str, Tensor]:
         """Learn from one batch, the k-th: forward, backward, update. Returns the losses to be watched."""
@@ -103,6 +105,7 @@ def train(
                     )
         if run.step % checkpoint_every == 0 or finished:
             check_finite(run, names)
+            check_weights(system.networks, run.step, names)
             checkpoint.save(snapshot(system, averaged, run))
         progress.step(k)
     progress.close()
@@ -219,7 +222,18 @@ def check_finite(run: Run, names: tuple[str | int, ...]) -> None:
         wrong = (~values.isfinite()).nonzero()
         if len(wrong):
             at = int(wrong[0])
-            raise UserError(
-                f"{' '.join(map(str, names))}: {name} is {values[at].item()} at step {first + at + 1}; the last "
-                "good checkpoint is kept; a lower lr or precision fp32 may help"
-            )
+            raise diverged(names, f"{name} is {values[at].item()} at step {first + at + 1}")
+
+
+def check_weights(networks: nn.ModuleDict, step: int, names: tuple[str | int, ...]) -> None:
+    """Stop at weights that are not numbers: the last update can spoil them after a good loss."""
+    for name, tensor in networks.state_dict().items():
+        if not tensor.isfinite().all():
+            raise diverged(names, f"{name} is not finite after step {step}")
+
+
+def diverged(names: tuple[str | int, ...], what: str) -> UserError:
+    return UserError(
+        f"{' '.join(map(str, names))}: {what}; the last good checkpoint is kept; a lower lr, or precision fp32, "
+        "may help"
+    )

@@ -22,4 +22,8 @@ def generator(*names: str | int) -> torch.Generator:
 
 def seed_torch(*names: str | int) -> None:
     """Seed the global generators of all devices: what initialisation, dropout and torch.randn draw from."""
-    torch.manual_seed(seed_for(*names))
+    seed = seed_for(*names)
+    # What torch.manual_seed does, but that takes 0.1 ms to prepare for a GPU that may never be used.
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)

@@ -1,7 +1,7 @@
 """The pictures: one function a kind, one look for all. The same data gives the same bytes."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +58,9 @@ def samples(tests: Mapping[str, Split]) -> Figure:
         return figure
 
 
-def bars(table: pd.DataFrame, methods: Sequence[str]) -> Figure:
-    """Accuracy of the bounds and the methods for each pair, with the standard deviation over seeds."""
+def bars(table: pd.DataFrame, methods: Mapping[str, str]) -> Figure:
+    """Accuracy of the bounds and the methods for each pair, with the standard deviation over seeds. The methods'
+    columns are given with the names they are shown by."""
     columns = ["source only", *methods, "target only"]
     colours = [LOWER, *shades(len(methods)), UPPER]
     with mpl.rc_context(STYLE):
@@ -71,7 +72,13 @@ def bars(table: pd.DataFrame, methods: Sequence[str]) -> Figure:
             means = table[column].to_numpy(dtype=float)
             spread = table[f"{column} std"].fillna(0).to_numpy(dtype=float)
             axis.bar(
-                places, means, width * 0.92, yerr=spread, color=colour, label=column, error_kw={"lw": 0.8}
+                places,
+                means,
+                width * 0.92,
+                yerr=spread,
+                color=colour,
+                label=methods.get(column, column),
+                error_kw={"lw": 0.8},
             )
             for place, mean in zip(places, means, strict=True):
                 if not np.isnan(mean):
@@ -87,19 +94,20 @@ def bars(table: pd.DataFrame, methods: Sequence[str]) -> Figure:
 
 
 def curves(
-    histories: Mapping[str, Mapping[str, pd.DataFrame]], table: pd.DataFrame, methods: Sequence[str]
+    histories: Mapping[str, Mapping[str, pd.DataFrame]], table: pd.DataFrame, methods: Mapping[str, str]
 ) -> Figure:
     """For each pair the target test accuracy over the steps: the seeds' mean and range, between the bounds."""
     bounds = table.set_index("pair")
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 2.5))
+        figure.set_layout_engine("constrained", wspace=0.06)
         axes = figure.subplots(1, len(histories), sharey=True, squeeze=False)[0]
         for axis, (pair, by_method) in zip(axes, histories.items(), strict=True):
             for column, colour in (("target only", UPPER), ("source only", LOWER)):
                 axis.axhline(bounds.loc[pair, column], color=colour, ls="--", lw=1.2, label=column)
             for method, colour in zip(methods, shades(len(methods)), strict=True):
                 at = by_method[method].groupby("step")["test_accuracy"]
-                axis.plot(at.mean(), color=colour, label=method)
+                axis.plot(at.mean(), color=colour, label=methods[method])
                 axis.fill_between(at.mean().index, at.min(), at.max(), color=colour, alpha=0.18, lw=0)
             axis.set_title(pair.replace("-", " \u2192 "))
             axis.set_ylim(0, 100)

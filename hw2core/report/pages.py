@@ -11,6 +11,9 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from ruamel.yaml import YAML
 
+from hw2core.errors import UserError
+from hw2core.report.results import title
+
 TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -23,7 +26,7 @@ def markdown(context: dict[str, Any]) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown; the HTML page escapes whatever HTML stands in it
     )
-    environment.filters |= {"arrow": arrow, "figure": figure, "share": share}
+    environment.filters |= {"arrow": arrow, "title": title, "figure": figure, "share": share}
     return environment.get_template("report.md.j2").render(context)
 
 
@@ -34,14 +37,21 @@ def html(text: str, title: str, folder: Path) -> str:
     for token in tokens:
         for child in token.children or []:
             if child.type == "image":
-                picture = (folder / str(child.attrs["src"])).resolve().read_bytes()
-                child.attrs["src"] = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+                picture = base64.b64encode(read_picture(folder / str(child.attrs["src"]))).decode()
+                child.attrs["src"] = f"data:image/png;base64,{picture}"
     body = parser.renderer.render(tokens, parser.options, {})
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, autoescape=True
     )
     page = environment.get_template("page.html.j2")
     return page.render(title=title, body=Markup(body))
+
+
+def read_picture(path: Path) -> bytes:
+    try:
+        return path.resolve().read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path.resolve()}: not there; the stage that draws it has not run") from None
 
 
 def arrow(pair: str) -> str:

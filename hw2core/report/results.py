@@ -1,25 +1,47 @@
 """The results, read from what the stages left, as tables. Nothing is computed here that a stage measured."""
 
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hw2core.engine.journal import read_json
+from hw2core.errors import UserError
 from hw2core.layout import Layout
 from hw2core.params import ADAPTERS, Params
 
 
-def read_metrics(layout: Layout, stage: str, item: str) -> dict[str, Any]:
-    metrics: dict[str, Any] = read_json(layout.stage(stage, item) / "metrics.json")
-    return metrics
+def title(column: str) -> str:
+    """A method's or bound's name as it is printed: DANN for dann."""
+    return column.upper() if column in ADAPTERS else column
+
+
+def read_metrics(layout: Layout, stage: str, item: str, *needed: str) -> dict[str, Any]:
+    """The metrics that a stage wrote, which must have the keys `needed`."""
+    path = layout.stage(stage, item) / "metrics.json"
+    metrics = read_json(path)
+    for key in needed:
+        if not isinstance(metrics, dict) or key not in metrics:
+            raise UserError(f"{path}: has no {key}; run its stage again: dvc repro -f {stage}@{item}")
+    return dict(metrics)
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    try:
+        history = pd.read_csv(path)
+        return history.astype({"seed": int, "step": int, "test_accuracy": float})
+    except FileNotFoundError:
+        raise UserError(f"{path}: not there; its stage has not run") from None
+    except (ValueError, KeyError):
+        raise UserError(f"{path}: not readable as a training's history; run its stage again") from None
 
 
 def read_histories(params: Params, layout: Layout) -> dict[str, dict[str, pd.DataFrame]]:
     """Each pair's training histories, by method."""
     return {
         pair: {
-            method: pd.read_csv(layout.stage(f"train_{method}", pair) / "history.csv") for method in ADAPTERS
+            method: read_history(layout.stage(f"train_{method}", pair) / "history.csv") for method in ADAPTERS
         }
         for pair in params.pairs
     }
@@ -29,7 +51,8 @@ def adaptation_table(params: Params, layout: Layout, which: str = "last") -> pd.
     """A row for every ordered pair of domains: accuracy on the target's test set in per cent, mean and standard
     deviation over the seeds, at the last or the chosen step. Methods have figures for the params' pairs only."""
     bounds = {
-        domain: read_metrics(layout, "evaluate_classifier", domain)["on"] for domain in params.data.domains
+        domain: read_metrics(layout, "evaluate_classifier", domain, "on")["on"]
+        for domain in params.data.domains
     }
     rows = []
     for source, target in permutations(params.data.domains, 2):
@@ -38,7 +61,7 @@ def adaptation_table(params: Params, layout: Layout, which: str = "last") -> pd.
         figures = {"source only": bounds[source][target], "target only": bounds[target][target]}
         for method in ADAPTERS:
             if pair in params.pairs:
-                figures[method] = read_metrics(layout, "evaluate", f"{method}-{pair}")
+                figures[method] = read_metrics(layout, "evaluate", f"{method}-{pair}", "accuracy")
         for column in ("source only", *ADAPTERS, "target only"):
             accuracy = figures[column]["accuracy"][which] if column in figures else {}
             row |= {column: accuracy.get("mean"), f"{column} std": accuracy.get("std")}
@@ -64,13 +87,15 @@ def verdicts(table: pd.DataFrame, method: str) -> list[str]:
         low, mean, high = row["source only"], row[method], row["target only"]
         if low < mean < high:
             sentences.append(
-                f"{name}: {method} gains {mean - low:.1f} points on source only and closes "
+                f"{name}: {title(method)} gains {mean - low:.1f} points on source only and closes "
                 f"{row[f'{method} gap closed']:.0f} % of the gap."
             )
         elif mean <= low:
             sentences.append(
-                f"**{name}: {method} does not help.** It stays {low - mean:.1f} points below source only."
+                f"**{name}: {title(method)} does not help.** It stays {low - mean:.1f} points below source only."
             )
         else:
-            sentences.append(f"**{name}: {method} lies above target only**, by {mean - high:.1f} points.")
+            sentences.append(
+                f"**{name}: {title(method)} lies above target only**, by {mean - high:.1f} points."
+            )
     return sentences

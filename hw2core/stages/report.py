@@ -17,6 +17,7 @@ LIBRARIES = ("torch", "numpy", "scikit-learn", "pandas", "pillow", "matplotlib")
 
 
 def report(params: Params, layout: Layout) -> None:
+    titles = {method: results.title(method) for method in ADAPTERS}
     last, chosen = (results.adaptation_table(params, layout, which) for which in ("last", "chosen"))
     with new_folder(layout.reports / "tables") as folder:
         for name, table in (("accuracy_last", last), ("accuracy_chosen", chosen)):
@@ -24,26 +25,26 @@ def report(params: Params, layout: Layout) -> None:
     with new_folder(layout.reports / "figures") as folder:
         tests = {str(domain): open_split(layout.ready(domain), "test") for domain in params.data.domains}
         figures.save(figures.samples(tests), folder / "samples.png")
-        figures.save(figures.bars(last, ADAPTERS), folder / "accuracy.png")
+        figures.save(figures.bars(last, titles), folder / "accuracy.png")
         histories = results.read_histories(params, layout)
-        figures.save(figures.curves(histories, last, ADAPTERS), folder / "curves.png")
+        figures.save(figures.curves(histories, last, titles), folder / "curves.png")
     text = pages.markdown(context(params, layout, last, chosen))
+    page = pages.html(text, text.partition("\n")[0].removeprefix("# "), layout.reports)
     write_whole(layout.reports / "report.md", text.encode())
-    title = text.partition("\n")[0].removeprefix("# ")
-    write_whole(layout.reports / "report.html", pages.html(text, title, layout.reports).encode())
+    write_whole(layout.reports / "report.html", page.encode())
 
 
 def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataFrame) -> dict[str, Any]:
     """What the template says, gathered from the stages."""
     abouts = [read_about(layout.ready(domain)) for domain in params.data.domains]
     evaluations = {
-        (method, pair): results.read_metrics(layout, "evaluate", f"{method}-{pair}")
+        (method, pair): results.read_metrics(layout, "evaluate", f"{method}-{pair}", "per_digit", "device")
         for method in ADAPTERS
         for pair in params.pairs
     }
     trainings = [
-        *(results.read_metrics(layout, "train_classifier", domain) for domain in params.data.domains),
-        *(results.read_metrics(layout, f"train_{method}", pair) for method, pair in evaluations),
+        *(read_training(layout, "train_classifier", domain) for domain in params.data.domains),
+        *(read_training(layout, f"train_{method}", pair) for method, pair in evaluations),
     ]
     digits = sorted({digit for about in abouts for digit in about["classes"]})
     return {
@@ -58,7 +59,7 @@ def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataF
         "adapter_criterion": trainings[-1]["chosen_by"],
         "maps": [
             {
-                "title": f"{method}, {pages.arrow(pair)}",
+                "title": f"{results.title(method)}, {pages.arrow(pair)}",
                 **{
                     name: f"../{layout.stage('tsne', f'{method}-{pair}').relative_to(layout.root)}/{name}.png"
                     for name in ("by_digit", "by_domain")
@@ -79,19 +80,23 @@ def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataF
         "digits": digits,
         "per_digit": [
             {
-                "run": f"{method}, {pages.arrow(pair)}",
+                "run": f"{results.title(method)}, {pages.arrow(pair)}",
                 "figures": {d: pages.number(metrics["per_digit"].get(str(d)), 0) for d in digits},
             }
             for (method, pair), metrics in evaluations.items()
         ],
         "networks": [
             describe("classifier", build_classifier(params)),
-            *(describe(method, build_adapter(params, method)) for method in ADAPTERS),
+            *(describe(results.title(method), build_adapter(params, method)) for method in ADAPTERS),
         ],
         "devices": sorted({metrics["device"] for metrics in [*trainings, *evaluations.values()]}),
         "versions": {"Python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "params": pages.as_yaml(params.model_dump()),
     }
+
+
+def read_training(layout: Layout, stage: str, item: str) -> dict[str, Any]:
+    return results.read_metrics(layout, stage, item, "chosen_by", "device")
 
 
 def describe(name: str, system: Predictor) -> dict[str, str]:

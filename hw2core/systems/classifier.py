@@ -4,6 +4,8 @@ It is the lower bound of every pair that starts from its domain ("source only") 
 pair that ends there ("target only").
 """
 
+from functools import cached_property
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Adam
@@ -15,23 +17,27 @@ from hw2core.systems.backbones import BACKBONES
 
 class Classifier:
     def __init__(self, settings: Settings, arch: str) -> None:
+        self.settings = settings
         parts = BACKBONES[arch]()
         self.networks = nn.ModuleDict({name: parts[name] for name in ("extractor", "label_head")})
-        self.optimiser = Adam(
+
+    @cached_property
+    def optimisers(self) -> dict[str, Optimizer]:
+        adam = Adam(
             self.networks.parameters(),
-            lr=settings.lr,
-            betas=(settings.beta1, settings.beta2),
-            weight_decay=settings.weight_decay,
+            lr=self.settings.lr,
+            betas=(self.settings.beta1, self.settings.beta2),
+            weight_decay=self.settings.weight_decay,
             fused=True,
         )
-        self.optimisers: dict[str, Optimizer] = {"all": self.optimiser}
+        return {"all": adam}
 
     def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
         images, labels = batch
         loss = F.cross_entropy(self.logits(images), labels)
-        self.optimiser.zero_grad()
+        self.optimisers["all"].zero_grad()
         loss.backward()
-        self.optimiser.step()
+        self.optimisers["all"].step()
         return {"label_loss": loss}
 
     def features(self, images: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ extractor, behind a layer that reverses the gradient, learns features that serve
 """
 
 import math
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -36,14 +37,17 @@ class Dann:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.networks = BACKBONES[settings.arch]()
-        self.optimiser = Adam(
+
+    @cached_property
+    def optimisers(self) -> dict[str, Optimizer]:
+        adam = Adam(
             self.networks.parameters(),
-            lr=settings.lr,
-            betas=(settings.beta1, settings.beta2),
-            weight_decay=settings.weight_decay,
+            lr=self.settings.lr,
+            betas=(self.settings.beta1, self.settings.beta2),
+            weight_decay=self.settings.weight_decay,
             fused=True,
         )
-        self.optimisers: dict[str, Optimizer] = {"all": self.optimiser}
+        return {"all": adam}
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
         source, labels, target = batch
@@ -56,9 +60,9 @@ class Dann:
         reversed_features = ReverseGradient.apply(features, self.reversal(k))
         domain_loss = F.cross_entropy(self.networks["domain_head"](reversed_features), domains)
 
-        self.optimiser.zero_grad()
+        self.optimisers["all"].zero_grad()
         (label_loss + domain_loss).backward()
-        self.optimiser.step()
+        self.optimisers["all"].step()
         return {"label_loss": label_loss, "domain_loss": domain_loss}
 
     def extract(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

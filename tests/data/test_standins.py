@@ -95,14 +95,21 @@ def test_the_handwritten_domain_is_grey_and_the_others_are_not(made: dict[str, d
 SAMPLES = 90
 
 
+def write_raw(root: Path, digits: np.ndarray) -> Path:
+    """Raw material of both handwriting domains, each in a folder of its own, with dark photos."""
+    for domain in ("handwritten", "blended"):
+        folder = root / domain
+        folder.mkdir()
+        np.save(folder / "digits.npy", digits)
+        np.save(folder / "labels.npy", (np.arange(len(digits)) % 10).astype(np.uint8))
+        for photo in standins.PHOTOS:
+            np.save(folder / f"photo_{photo}.npy", np.zeros((40, 40, 3), dtype=np.uint8))
+    return root
+
+
 @pytest.fixture
 def marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Raw material in which every handwriting sample can be told by its image: its number in binary, as ink."""
-    digits = np.zeros((SAMPLES, 8, 8), dtype=np.uint8)
-    digits[:, 0, 0] = np.arange(SAMPLES)
-    np.save(tmp_path / "digits.npy", digits)
-    np.save(tmp_path / "labels.npy", (np.arange(SAMPLES) % 10).astype(np.uint8))
-    np.save(tmp_path / "photo_dark.npy", np.zeros((40, 40, 3), dtype=np.uint8))
 
     def draw_number(digit: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
         strokes = np.zeros((28, 28), dtype=np.uint8)
@@ -110,7 +117,9 @@ def marked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return strokes
 
     monkeypatch.setattr(standins, "shake", draw_number)
-    return tmp_path
+    digits = np.zeros((SAMPLES, 8, 8), dtype=np.uint8)
+    digits[:, 0, 0] = np.arange(SAMPLES)
+    return write_raw(tmp_path, digits)
 
 
 def samples_of(split: Split) -> list[int]:
@@ -123,7 +132,7 @@ def test_no_handwriting_sample_is_used_by_both_training_and_test_of_any_domain(m
         split: {
             sample
             for domain in ("handwritten", "blended")
-            for sample in samples_of(EMBEDDED[domain].make(marked, SETTINGS)[split])
+            for sample in samples_of(EMBEDDED[domain].make(marked / domain, SETTINGS)[split])
         }
         for split in ("train", "test")
     }
@@ -134,13 +143,13 @@ def test_no_handwriting_sample_is_used_by_both_training_and_test_of_any_domain(m
 
 @pytest.mark.parametrize("domain", ["handwritten", "blended"])
 def test_an_image_has_the_label_of_its_handwriting_sample(marked: Path, domain: str) -> None:
-    for split in EMBEDDED[domain].make(marked, SETTINGS).values():
+    for split in EMBEDDED[domain].make(marked / domain, SETTINGS).values():
         assert split.labels.tolist() == [sample % 10 for sample in samples_of(split)]
 
 
 @pytest.mark.parametrize("domain", ["handwritten", "blended"])
 def test_every_sample_is_drawn_once_before_any_is_drawn_again(marked: Path, domain: str) -> None:
-    samples = samples_of(EMBEDDED[domain].make(marked, SETTINGS)["train"])
+    samples = samples_of(EMBEDDED[domain].make(marked / domain, SETTINGS)["train"])
     turn = round(0.7 * SAMPLES)
     assert len(set(samples[:turn])) == turn
     assert samples[turn : 2 * turn] == samples[:turn]
@@ -150,7 +159,8 @@ def test_a_blended_image_is_the_photo_inverted_by_its_digit(raw: Path, tmp_path:
     """On a photo of one colour the ink can be read back: its colour is the paper's, inverted."""
     for name in ("digits.npy", "labels.npy"):
         np.save(tmp_path / name, np.load(raw / "blended" / name))
-    np.save(tmp_path / "photo_plain.npy", np.full((30, 30, 3), (200, 30, 90), dtype=np.uint8))
+    for photo in standins.PHOTOS:
+        np.save(tmp_path / f"photo_{photo}.npy", np.full((30, 30, 3), (200, 30, 90), dtype=np.uint8))
     images = EMBEDDED["blended"].make(tmp_path, SETTINGS)["test"].images
     ink = (images == (55, 225, 165)).all(-1)
     paper = (images == (200, 30, 90)).all(-1)
@@ -158,6 +168,18 @@ def test_a_blended_image_is_the_photo_inverted_by_its_digit(raw: Path, tmp_path:
     share = ink.mean(axis=(1, 2))
     assert share.min() > 0.02
     assert share.max() < 0.5
+
+
+def test_what_is_inverted_is_the_darker_half_of_the_strokes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe's own limit, digit > 127, on strokes of every grey."""
+    greys = np.resize(np.arange(256), (28, 28)).astype(np.uint8)
+    monkeypatch.setattr(standins, "shake", lambda *arguments: greys)
+    raw = write_raw(tmp_path, np.zeros((SAMPLES, 8, 8), dtype=np.uint8))
+    image = EMBEDDED["blended"].make(raw / "blended", SETTINGS)["test"].images[0]
+    assert ((image == 255).all(-1) == (greys > 127)).all()
+    assert ((image == 0).all(-1) == (greys <= 127)).all()
 
 
 def test_a_digit_is_shaken_but_stays_upright_and_in_the_frame() -> None:

@@ -81,6 +81,10 @@ def test_spread_is_the_mean_and_the_deviation_of_a_sample() -> None:
     }
 
 
+def test_two_figures_have_a_deviation() -> None:
+    assert spread([1.0, 3.0])["std"] == pytest.approx(math.sqrt(2))
+
+
 def test_one_figure_has_no_deviation() -> None:
     assert spread([7.5]) == {"mean": 7.5, "std": None, "n": 1, "each": [7.5]}
 

@@ -27,13 +27,14 @@ TABLE = pd.DataFrame(
         **{f"{name} std": [1.0, np.nan] for name in ("source only", "dann", "target only")},
     }
 )
+DANN = {"dann": "DANN"}
 HISTORY = pd.DataFrame({"seed": [0, 0, 1, 1], "step": [5, 10, 5, 10], "test_accuracy": [10.0, 20, 30, 40]})
 SPLIT = Split(RNG.integers(0, 256, (30, 28, 28, 3), dtype=np.uint8), np.arange(30) % 10)
 FIGURES: dict[str, Any] = {
     "samples": lambda: figures.samples({"a": SPLIT, "b": SPLIT}),
-    "bars": lambda: figures.bars(TABLE, ["dann"]),
-    "bars with a gap": lambda: figures.bars(TABLE.assign(dann=[np.nan, 1.0]), ["dann"]),
-    "curves": lambda: figures.curves({"a-b": {"dann": HISTORY}, "b-a": {"dann": HISTORY}}, TABLE, ["dann"]),
+    "bars": lambda: figures.bars(TABLE, DANN),
+    "bars with a gap": lambda: figures.bars(TABLE.assign(dann=[np.nan, 1.0]), DANN),
+    "curves": lambda: figures.curves({"a-b": {"dann": HISTORY}, "b-a": {"dann": HISTORY}}, TABLE, DANN),
     "by digit": lambda: figures.scatter(PLACES, "digit", "title"),
     "by domain": lambda: figures.scatter(PLACES, "domain", "title"),
 }
@@ -68,8 +69,8 @@ def test_a_digit_that_has_no_test_image_leaves_its_place_empty() -> None:
 
 
 def test_curves_show_the_mean_of_the_seeds_between_their_extremes() -> None:
-    (axis,) = figures.curves({"a-b": {"dann": HISTORY}}, TABLE, ["dann"]).axes
-    (line,) = [line for line in axis.lines if line.get_label() == "dann"]
+    (axis,) = figures.curves({"a-b": {"dann": HISTORY}}, TABLE, DANN).axes
+    (line,) = [line for line in axis.lines if line.get_label() == "DANN"]
     assert line.get_xdata().tolist() == [5, 10]
     assert line.get_ydata().tolist() == [20.0, 30.0]
 
