@@ -8,7 +8,7 @@ import errno
 import importlib
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -26,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
 
 DomainName = Annotated[str, typer.Argument(metavar="DOMAIN", help="One of data.domains in params.yaml.")]
 PairName = Annotated[str, typer.Argument(metavar="PAIR", help="One of pairs in params.yaml.")]
@@ -158,12 +160,29 @@ def main() -> None:
             fail("the disk is full; free some space and run it again")
         fail(f"{error.filename or 'a file'}: {error.strerror or error}")
     except (KeyboardInterrupt, typer.Abort):
+        status = INTERRUPTED
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        fail(message)
+    if status == INTERRUPTED:
         print("hw2: interrupted", file=sys.stderr)
-        sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def fail(message: str) -> None:
+def explain(error: Exception) -> str | None:
+    """One line for the errors of torch that a user can mend. They are told by name: torch may not be loaded."""
+    kind = type(error)
+    if kind.__name__ == "OutOfMemoryError":
+        return "the GPU's memory is full; a smaller batch, or fewer stages at once, needs less"
+    if kind.__module__.startswith(("torch._dynamo", "torch._inductor")):
+        said = " ".join(str(error).split())[:200]
+        return f"engine.compile: torch.compile fails on this machine ({said}); set it to false"
+    return None
+
+
+def fail(message: str) -> NoReturn:
     for line in message.splitlines():
         print(f"hw2: {line}", file=sys.stderr)
     sys.exit(2)

@@ -545,3 +545,17 @@ def test_results_are_json_without_anything_that_is_no_number(finished: Workspace
 
     for path in paths:
         json.loads(path.read_text(), parse_constant=refuse)
+
+
+@named(
+    [
+        ["RuntimeError", "builtins"],
+        ["OutOfMemoryError", "torch"],
+        ["BackendCompilerFailed", "torch._dynamo.exc"],
+    ]
+)
+def test_torchs_own_errors_are_said_in_one_line_where_a_user_can_mend_them(command: list[str]) -> None:
+    name, module = command
+    said = cli.explain(type(name, (Exception,), {"__module__": module})("two\nlines"))
+    assert (said is None) == (name == "RuntimeError")
+    assert said is None or "\n" not in said

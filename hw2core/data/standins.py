@@ -93,7 +93,7 @@ def read_array(path: Path) -> NDArray[np.uint8]:
         try:
             return np.lib.format.read_array(file, allow_pickle=False)
         except Exception as error:  # a damaged header is parsed as Python and fails as that does
-            raise ValueError(f"{path.name} is damaged: {error}") from None
+            raise ValueError(f"{path.name} is damaged: {' '.join(str(error).split())}") from None
 
 
 def random_numbers(settings: Embedded, *names: str) -> np.random.Generator:
@@ -106,6 +106,8 @@ def draw_handwriting(
 ) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
     """Strokes (n, 28, 28) and labels of a domain's train and test set, each from its own handwriting samples."""
     digits, labels = read_array(raw / "digits.npy"), read_array(raw / "labels.npy")
+    if digits.shape != (len(labels), 8, 8):
+        raise ValueError(f"{len(labels)} labels for digits of shape {digits.shape}")
     order = random_numbers(settings, "handwriting samples").permutation(len(digits))
     tests = round(TEST_SAMPLES * len(digits))
     splits = {}

@@ -234,6 +234,6 @@ def check_weights(networks: nn.ModuleDict, step: int, names: tuple[str | int, ..
 
 def diverged(names: tuple[str | int, ...], what: str) -> UserError:
     return UserError(
-        f"{' '.join(map(str, names))}: {what}; the last good checkpoint is kept; a lower lr, or precision fp32, "
+        f"{' '.join(map(str, names))}: {what}; it is in no checkpoint; a lower lr, or precision fp32, "
         "may help"
     )

@@ -11,7 +11,6 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from ruamel.yaml import YAML
 
-from hw2core.errors import UserError
 from hw2core.report.results import title
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -37,7 +36,7 @@ def html(text: str, title: str, folder: Path) -> str:
     for token in tokens:
         for child in token.children or []:
             if child.type == "image":
-                picture = base64.b64encode(read_picture(folder / str(child.attrs["src"]))).decode()
+                picture = base64.b64encode((folder / str(child.attrs["src"])).resolve().read_bytes()).decode()
                 child.attrs["src"] = f"data:image/png;base64,{picture}"
     body = parser.renderer.render(tokens, parser.options, {})
     environment = jinja2.Environment(
@@ -45,13 +44,6 @@ def html(text: str, title: str, folder: Path) -> str:
     )
     page = environment.get_template("page.html.j2")
     return page.render(title=title, body=Markup(body))
-
-
-def read_picture(path: Path) -> bytes:
-    try:
-        return path.resolve().read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path.resolve()}: not there; the stage that draws it has not run") from None
 
 
 def arrow(pair: str) -> str:

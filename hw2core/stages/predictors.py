@@ -48,5 +48,6 @@ def fill(system: Predictor, layout: Layout, device: Device, stage: str, item: st
     folder = layout.stage(stage, item)
     journal.load_weights(system.networks, journal.read_model(folder, weights), folder / "model.safetensors")
     device.place(system.networks)
+    device.compile(system.networks)
     system.networks.eval()
     return system

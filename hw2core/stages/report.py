@@ -1,5 +1,6 @@
 """Stage report: reports/, built from every metrics.json, history and picture that the params' stages left."""
 
+import os
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from hw2core.data.store import open_split, read_about
+from hw2core.errors import UserError
 from hw2core.files import new_folder, write_whole
 from hw2core.layout import Layout
 from hw2core.params import ADAPTERS, Params
@@ -17,18 +19,19 @@ LIBRARIES = ("torch", "numpy", "scikit-learn", "pandas", "pillow", "matplotlib")
 
 
 def report(params: Params, layout: Layout) -> None:
+    # All that is read is read first, so that what is missing leaves the old report whole.
     titles = {method: results.title(method) for method in ADAPTERS}
     last, chosen = (results.adaptation_table(params, layout, which) for which in ("last", "chosen"))
+    histories = results.read_histories(params, layout)
+    tests = {str(domain): open_split(layout.ready(domain), "test") for domain in params.data.domains}
+    text = pages.markdown(context(params, layout, last, chosen))
     with new_folder(layout.reports / "tables") as folder:
         for name, table in (("accuracy_last", last), ("accuracy_chosen", chosen)):
             write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g").encode())
     with new_folder(layout.reports / "figures") as folder:
-        tests = {str(domain): open_split(layout.ready(domain), "test") for domain in params.data.domains}
         figures.save(figures.samples(tests), folder / "samples.png")
         figures.save(figures.bars(last, titles), folder / "accuracy.png")
-        histories = results.read_histories(params, layout)
         figures.save(figures.curves(histories, last, titles), folder / "curves.png")
-    text = pages.markdown(context(params, layout, last, chosen))
     page = pages.html(text, text.partition("\n")[0].removeprefix("# "), layout.reports)
     write_whole(layout.reports / "report.md", text.encode())
     write_whole(layout.reports / "report.html", page.encode())
@@ -60,10 +63,7 @@ def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataF
         "maps": [
             {
                 "title": f"{results.title(method)}, {pages.arrow(pair)}",
-                **{
-                    name: f"../{layout.stage('tsne', f'{method}-{pair}').relative_to(layout.root)}/{name}.png"
-                    for name in ("by_digit", "by_domain")
-                },
+                **{name: find_map(layout, method, pair, name) for name in ("by_digit", "by_domain")},
             }
             for method, pair in evaluations
         ],
@@ -93,6 +93,14 @@ def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataF
         "versions": {"Python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "params": pages.as_yaml(params.model_dump()),
     }
+
+
+def find_map(layout: Layout, method: str, pair: str, name: str) -> str:
+    """A t-SNE picture's path from reports/ on."""
+    path = layout.stage("tsne", f"{method}-{pair}") / f"{name}.png"
+    if not path.is_file():
+        raise UserError(f"{path}: not there; run its stage again: dvc repro -f tsne@{method}-{pair}")
+    return os.path.relpath(path, layout.reports)
 
 
 def read_training(layout: Layout, stage: str, item: str) -> dict[str, Any]:
