@@ -18,7 +18,7 @@ from hw2core.params import Params, Training
 from hw2core.stages.names import check_domain, get_pair
 from hw2core.stages.predictors import Predictor, build_adapter, build_classifier
 
-UNLABELLED = 2000  # images that the label-free criterion looks at
+UNLABELLED = 1000  # images that the label-free criterion looks at
 
 
 def train_classifier(params: Params, layout: Layout, domain: str) -> None:
