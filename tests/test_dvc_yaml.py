@@ -187,5 +187,11 @@ def test_outs_lie_in_the_folder_of_their_stage(stages: list[Stage]) -> None:
         assert all(out.startswith(folder) for out in stage.outs), stage.name
 
 
+def test_every_table_of_the_report_is_a_table_in_its_page(stages: list[Stage], workspace: Path) -> None:
+    text, page = ((workspace / "reports" / f"report.{kind}").read_text() for kind in ("md", "html"))
+    assert text.count("\n|:---|") == page.count("<table>") == 5
+    assert "|---" not in page
+
+
 def test_no_resume_state_is_left_behind(stages: list[Stage], workspace: Path) -> None:
     assert [path for path in (workspace / "runs").rglob("*") if path.is_file()] == []

@@ -81,7 +81,7 @@ def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataF
         "per_digit": [
             {
                 "run": f"{results.title(method)}, {pages.arrow(pair)}",
-                "figures": {d: pages.number(metrics["per_digit"].get(str(d)), 0) for d in digits},
+                "figures": [pages.number(metrics["per_digit"].get(str(d)), 0) for d in digits],
             }
             for (method, pair), metrics in evaluations.items()
         ],
