@@ -37,8 +37,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         locks = {}
         duration = 0.0
-        for name in ("first", "second", "killed"):
-            clone = make_clone(Path(folder) / name, given.profile)
+        # All three now: a commit meanwhile must not come between them.
+        clones = {name: make_clone(Path(folder) / name, given.profile) for name in ("first", "second", "killed")}
+        for name, clone in clones.items():
             if name == "killed":
                 # The kills are spread over the time that a whole run took.
                 pauses = [moments.uniform(0, 2 * duration / (given.kills + 1)) for _ in range(given.kills)]
