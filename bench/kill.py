@@ -38,7 +38,9 @@ def main() -> None:
         locks = {}
         duration = 0.0
         # All three now: a commit meanwhile must not come between them.
-        clones = {name: make_clone(Path(folder) / name, given.profile) for name in ("first", "second", "killed")}
+        clones = {
+            name: make_clone(Path(folder) / name, given.profile) for name in ("first", "second", "killed")
+        }
         for name, clone in clones.items():
             if name == "killed":
                 # The kills are spread over the time that a whole run took.
