@@ -1,5 +1,6 @@
 """Files and folders that are there whole or not at all, whenever the process dies."""
 
+import hashlib
 import io
 import os
 import shutil
@@ -25,6 +26,10 @@ def write_whole(path: Path, content: bytes) -> None:
         os.replace(draft, path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_array(path: Path, array: "NDArray[Any]") -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from hw2core.engine.journal import read_json
 from hw2core.errors import UserError
+from hw2core.files import sha256_of
 from hw2core.layout import Layout
 from hw2core.params import ADAPTERS, Params
 
@@ -27,8 +28,11 @@ def read_metrics(layout: Layout, stage: str, item: str, *needed: str) -> dict[st
     return dict(metrics)
 
 
-def read_history(path: Path) -> pd.DataFrame:
+def read_history(path: Path, sha256: str) -> pd.DataFrame:
+    """A training's history, which must be that of the training that was judged."""
     try:
+        if sha256_of(path) != sha256:
+            raise UserError(f"{path}: not the history of the training that was judged; run make repro")
         history = pd.read_csv(path)
         return history.astype({"seed": int, "step": int, "test_accuracy": float})
     except FileNotFoundError:
@@ -41,7 +45,11 @@ def read_histories(params: Params, layout: Layout) -> dict[str, dict[str, pd.Dat
     """Each pair's training histories, by method."""
     return {
         pair: {
-            method: read_history(layout.stage(f"train_{method}", pair) / "history.csv") for method in ADAPTERS
+            method: read_history(
+                layout.stage(f"train_{method}", pair) / "history.csv",
+                read_metrics(layout, "evaluate", f"{method}-{pair}", "training")["training"]["history"],
+            )
+            for method in ADAPTERS
         }
         for pair in params.pairs
     }

@@ -10,7 +10,7 @@ from hw2core.data.batches import resident
 from hw2core.data.store import open_split
 from hw2core.engine import journal
 from hw2core.engine.device import choose_device
-from hw2core.files import write_whole
+from hw2core.files import sha256_of, write_whole
 from hw2core.judges.classification import accuracy, outputs, per_class, spread
 from hw2core.layout import Layout
 from hw2core.params import Params
@@ -35,7 +35,12 @@ def evaluate_classifier(params: Params, layout: Layout, domain: str) -> None:
         on[name] = {"accuracy": over_seeds(logits, test.labels), "test_images": len(test)}
     journal.write_metrics(
         layout.stage("evaluate_classifier", domain),
-        {"on": on, "seeds": params.seeds, "device": device.about},
+        {
+            "on": on,
+            "seeds": params.seeds,
+            "device": device.about,
+            "training": about_training(layout, "train_classifier", domain),
+        },
     )
 
 
@@ -62,8 +67,24 @@ def evaluate(params: Params, layout: Layout, method: str, pair_name: str) -> Non
             "test_images": len(test),
             "seeds": params.seeds,
             "device": device.about,
+            "training": about_training(layout, f"train_{method}", pair_name),
         },
     )
+
+
+def about_training(layout: Layout, stage: str, item: str) -> dict[str, str]:
+    """What the report says of the training that was judged, and which history is its own.
+
+    The report depends on the evaluations, not on the trainings' folders: those hold the weights, which a fresh
+    clone lacks, and DVC takes a folder that lacks a file for changed.
+    """
+    folder = layout.stage(stage, item)
+    metrics = journal.read_json(folder / "metrics.json")
+    return {
+        "chosen_by": metrics["chosen_by"],
+        "device": metrics["device"],
+        "history": sha256_of(folder / "history.csv"),
+    }
 
 
 def over_seeds(logits: dict[tuple[int, str], Tensor], labels: Tensor) -> dict[str, object]:

@@ -41,14 +41,17 @@ def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataF
     """What the template says, gathered from the stages."""
     abouts = [read_about(layout.ready(domain)) for domain in params.data.domains]
     evaluations = {
-        (method, pair): results.read_metrics(layout, "evaluate", f"{method}-{pair}", "per_digit", "device")
+        (method, pair): results.read_metrics(
+            layout, "evaluate", f"{method}-{pair}", "per_digit", "device", "training"
+        )
         for method in ADAPTERS
         for pair in params.pairs
     }
-    trainings = [
-        *(read_training(layout, "train_classifier", domain) for domain in params.data.domains),
-        *(read_training(layout, f"train_{method}", pair) for method, pair in evaluations),
+    bounds = [
+        results.read_metrics(layout, "evaluate_classifier", domain, "training")
+        for domain in params.data.domains
     ]
+    trainings = [metrics["training"] for metrics in (*bounds, *evaluations.values())]
     digits = sorted({digit for about in abouts for digit in about["classes"]})
     return {
         "methods": ADAPTERS,
@@ -101,10 +104,6 @@ def find_map(layout: Layout, method: str, pair: str, name: str) -> str:
     if not path.is_file():
         raise UserError(f"{path}: not there; run its stage again: dvc repro -f tsne@{method}-{pair}")
     return os.path.relpath(path, layout.reports)
-
-
-def read_training(layout: Layout, stage: str, item: str) -> dict[str, Any]:
-    return results.read_metrics(layout, stage, item, "chosen_by", "device")
 
 
 def describe(name: str, system: Predictor) -> dict[str, str]:
