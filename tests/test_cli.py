@@ -354,9 +354,7 @@ def test_networks_of_other_seeds_are_named(workspace: Workspace, hw2: Hw2, comma
 @pytest.mark.parametrize(
     ("file", "damage"),
     [
-        ("stages/train_classifier/blended/metrics.json", gone),
         ("stages/evaluate_classifier/printed/metrics.json", half),
-        (f"stages/train_dann/{PAIR}/metrics.json", without_keys),
         (f"stages/train_dann/{PAIR}/history.csv", gone),
         (f"stages/train_dann/{PAIR}/history.csv", empty),
         (f"stages/train_dann/{PAIR}/history.csv", text),
@@ -373,6 +371,15 @@ def test_what_the_report_cannot_read_is_named(
     workspace.damage(file, damage)
     refused(hw2("report"), file.rpartition("/")[0])
     assert not list(workspace.root.glob("reports/report.*"))
+
+
+@pytest.mark.parametrize("damage", [gone, half, without_keys])
+def test_what_an_evaluation_cannot_read_of_its_training_is_named(
+    workspace: Workspace, hw2: Hw2, damage: Damage
+) -> None:
+    file = f"stages/train_dann/{PAIR}/metrics.json"
+    workspace.damage(file, damage)
+    refused(hw2("evaluate", "dann", PAIR), file)
 
 
 # --- the machine ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from hw2core.files import sha256_of, write_whole
 from hw2core.judges.classification import accuracy, outputs, per_class, spread
 from hw2core.layout import Layout
 from hw2core.params import Params
+from hw2core.report.results import read_metrics
 from hw2core.stages.names import check_domain, check_method, get_pair
 from hw2core.stages.predictors import load_adapter, load_classifier
 
@@ -79,7 +80,7 @@ def about_training(layout: Layout, stage: str, item: str) -> dict[str, str]:
     clone lacks, and DVC takes a folder that lacks a file for changed.
     """
     folder = layout.stage(stage, item)
-    metrics = journal.read_json(folder / "metrics.json")
+    metrics = read_metrics(layout, stage, item, "chosen_by", "device")
     return {
         "chosen_by": metrics["chosen_by"],
         "device": metrics["device"],
