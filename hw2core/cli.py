@@ -30,6 +30,9 @@ app = typer.Typer(
 INTERRUPTED = 130  # the exit status of a command that Ctrl-C ended
 
 DomainName = Annotated[str, typer.Argument(metavar="DOMAIN", help="One of data.domains in params.yaml.")]
+DatasetName = Annotated[
+    str, typer.Argument(metavar="DATASET", help="A dataset that data.source in params.yaml has.")
+]
 PairName = Annotated[str, typer.Argument(metavar="PAIR", help="One of pairs in params.yaml.")]
 MethodName = Annotated[str, typer.Argument(metavar="METHOD", help=f"One of: {', '.join(ADAPTERS)}.")]
 
@@ -45,7 +48,7 @@ def root(
         print(context.get_help())
 
 
-def run_stage(module: str, function: str, *arguments: str) -> None:
+def run_stage(module: str, function: str, *arguments: str | bool) -> None:
     """Run `function` of hw2core/stages/<module>.py on the validated params of this workspace."""
     layout = find_workspace()
     params = load_params(layout.params)
@@ -56,13 +59,13 @@ def run_stage(module: str, function: str, *arguments: str) -> None:
 
 
 @app.command()
-def download(dataset: DomainName) -> None:
+def download(dataset: DatasetName) -> None:
     """Stage: bring a dataset's raw material to data/raw/."""
     run_stage("data", "download", dataset)
 
 
 @app.command()
-def preprocess(dataset: DomainName) -> None:
+def preprocess(dataset: DatasetName) -> None:
     """Stage: make of the raw material the images the networks read, in data/ready/."""
     run_stage("data", "preprocess", dataset)
 
@@ -130,6 +133,43 @@ def profile(
 
     for line in apply_profile(find_workspace(), name):
         print(line)
+
+
+@app.command()
+def predict(
+    images: Annotated[str, typer.Argument(metavar="IMAGES", help="A folder or archive of digit images.")],
+    out: Annotated[str, typer.Argument(metavar="OUT.csv", help="Where the predictions go.")],
+    run: Annotated[
+        str, typer.Option("--run", help="METHOD/PAIR, e.g. dann/mnistm-usps, or classifier/DOMAIN.")
+    ],
+    weights: Annotated[
+        str,
+        typer.Option("--weights", help="Of which seed and step, e.g. seed1.chosen; else the first's last."),
+    ] = "",
+    soft: Annotated[bool, typer.Option("--soft", help="Add the probability of each digit.")] = False,
+) -> None:
+    """Classify images: writes the course's csv, `image_name,label`, a row for every image, sorted by name."""
+    run_stage("predict", "predict", run, images, out, weights, soft)
+
+
+@app.command()
+def score(
+    predictions: Annotated[str, typer.Argument(metavar="PRED.csv", help="Predicted: image_name,label.")],
+    labels: Annotated[str, typer.Argument(metavar="LABELS.csv", help="The truth: image_name,label.")],
+) -> None:
+    """Compare predictions with labels; every labelled image counts."""
+    from hw2core.stages.score import score
+
+    score(predictions, labels)
+
+
+@app.command("data")
+def show_data(
+    dataset: DatasetName,
+    out: Annotated[str, typer.Option("--out", help="Where the picture goes instead of data/sheets/.")] = "",
+) -> None:
+    """Show what is ready of a dataset: class counts, and a contact sheet as a picture."""
+    run_stage("show", "show", dataset, out)
 
 
 @app.command()

@@ -37,6 +37,9 @@ class Layout:
     def ready(self, dataset: str) -> Path:
         return self.root / "data" / "ready" / dataset
 
+    def sheet(self, dataset: str) -> Path:
+        return self.root / "data" / "sheets" / f"{dataset}.png"
+
     def stage(self, stage: str, item: str) -> Path:
         return self.root / "stages" / stage / item
 

@@ -6,9 +6,9 @@ said all at once, a line for each problem with the key's full path.
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import IO, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -26,7 +26,15 @@ def refuse_boolean(value: Any) -> Any:
 Int = Annotated[int, BeforeValidator(refuse_boolean)]
 Float = Annotated[float, BeforeValidator(refuse_boolean)]
 Seed = Annotated[Int, Field(ge=0, lt=2**31)]
-Domain = Literal["handwritten", "blended", "printed"]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
+Source = Literal["embedded", "public", "course", "folder"]
+
+DATASETS: dict[Source, tuple[str, ...]] = {
+    "embedded": ("handwritten", "blended", "printed"),
+    "public": ("mnist", "mnistm", "usps", "svhn", "celeba"),
+    "course": ("mnistm", "usps", "svhn", "celeba"),
+}
+"""What each source has; data.folder.paths names what comes from folders."""
 
 
 class Section(BaseModel):
@@ -51,17 +59,43 @@ class Embedded(Section):
     test: Int = Field(ge=100, le=1_000_000)
 
 
+class Public(Section):
+    mnistm: Literal["original", "course"]
+    mnistm_frame: Literal["crop", "resize"]
+    svhn_extra: bool
+    celeba_train: Int = Field(ge=1)
+    celeba_test: Int = Field(ge=1)
+    split: Literal["published", "course2022"]
+    seed: Seed
+
+
+class Course(Section):
+    path: str | None
+
+
+class Folder(Section):
+    paths: dict[Name, str]
+    test: Float = Field(gt=0, lt=1)
+
+
 class Data(Section):
-    source: Literal["embedded"]
-    domains: list[Domain] = Field(min_length=2)
+    source: Annotated[
+        Annotated[Source, Tag("of all")] | Annotated[dict[Name, Source], Tag("of each")],
+        Discriminator(lambda value: "of each" if isinstance(value, dict) else "of all"),
+    ]
+    domains: list[Name] = Field(min_length=2)
     holdout: Float = Field(gt=0, lt=0.5)
-    jitter: list[Domain]
+    jitter: list[Name]
+    mirror: str | None
     embedded: Embedded
+    public: Public
+    course: Course
+    folder: Folder
 
 
 class Pair(Section):
-    source: Domain
-    target: Domain
+    source: Name
+    target: Name
 
 
 class Training(Section):
@@ -116,8 +150,6 @@ ADAPTERS = tuple(
 )
 """The adaptation methods, by their section's name."""
 
-ALL_DOMAINS: tuple[str, ...] = get_args(Domain)
-
 
 def load_params(path: Path) -> Params:
     """The validated params of `path`, or a UserError that lists every problem."""
@@ -141,6 +173,18 @@ def read_yaml(path: Path) -> Any:
         raise UserError(f"{path.name}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
+def write_yaml(value: Any, file: IO[str]) -> None:
+    """As a person would write it: short lists in one line, null as a word. Keeps the comments of what was read by
+    `YAML()`."""
+    yaml = YAML()
+    yaml.width = 120
+    yaml.default_flow_style = None
+    yaml.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    yaml.dump(value, file)
+
+
 def validate(raw: Any, name: str) -> Params:
     if not isinstance(raw, dict):
         raise UserError(f"{name}: holds no keys; it must say seeds, engine, data, pairs and the systems")
@@ -158,7 +202,7 @@ def validate(raw: Any, name: str) -> Params:
 
 def describe(error: ErrorDetails) -> str:
     """One line for one of pydantic's errors: the key's full path, what is wrong, what would be right."""
-    path = ".".join(str(part) for part in error["loc"])
+    path = ".".join(str(part) for part in error["loc"] if part not in ("of all", "of each"))
     if error["type"] == "extra_forbidden":
         *parents, key = error["loc"]
         near = difflib.get_close_matches(str(key), known_keys(parents), n=1, cutoff=0.5)
@@ -195,44 +239,67 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
     """Problems between keys. They are looked for in the raw values, so that one wrong type elsewhere
     does not hide them."""
     problems = []
-    data = raw.get("data")
-    domains = data.get("domains") if isinstance(data, dict) else None
-    known = [d for d in domains if isinstance(d, str)] if isinstance(domains, list) else []
-    jittered = data.get("jitter") if isinstance(data, dict) else None
+    data = section(raw, "data")
+    known, jittered = (names(data.get(key)) for key in ("domains", "jitter"))
     for values, path in ((known, "data.domains"), (raw.get("seeds"), "seeds"), (jittered, "data.jitter")):
         if isinstance(values, list):
             twice = sorted({str(v) for v in values if values.count(v) > 1})
             problems += [f"{path}: {value} stands there twice" for value in twice]
-    for domain in jittered if isinstance(jittered, list) else ():
-        if domain in ALL_DOMAINS and domain not in known:
+    for domain in known:
+        paths = section(section(data, "folder"), "paths")
+        problem = source_problem(data.get("source"), section(data, "course").get("path"), paths, domain)
+        problems += [problem] if problem else []
+    for domain in jittered:
+        if domain not in known:
             problems.append(f"data.jitter: {domain} is not among data.domains ({', '.join(known)})")
-    pairs = raw.get("pairs")
-    for name, pair in pairs.items() if isinstance(pairs, dict) else ():
-        if not isinstance(pair, dict):
+    pairs = section(raw, "pairs")
+    for name in pairs:
+        source, target = (section(pairs, name).get(role) for role in ("source", "target"))
+        if not isinstance(source, str) or not isinstance(target, str):
             continue
-        source, target = pair.get("source"), pair.get("target")
-        for role, domain in (("source", source), ("target", target)):
-            if domain in ALL_DOMAINS and domain not in known:
-                problems.append(
-                    f"pairs.{name}.{role}: {domain} is not among data.domains ({', '.join(known)})"
-                )
-        if source in ALL_DOMAINS and source == target:
+        strange = [(role, d) for role, d in (("source", source), ("target", target)) if d not in known]
+        if strange:
+            problems += [
+                f"pairs.{name}.{role}: {domain} is not among data.domains ({', '.join(known)})"
+                for role, domain in strange
+            ]
+        elif source == target:
             problems.append(f"pairs.{name}: source and target are the same domain, {source}")
-        elif source in ALL_DOMAINS and target in ALL_DOMAINS and name != f"{source}-{target}":
+        elif name != f"{source}-{target}":
             problems.append(f"pairs.{name}: a pair is named by its domains, {source}-{target}")
     for system in ("classifier", *ADAPTERS):
-        section = raw.get(system)
-        if isinstance(section, dict):
-            warmup, steps = section.get("warmup"), section.get("steps")
-            if isinstance(warmup, int) and isinstance(steps, int) and warmup > steps > 0:
-                problems.append(
-                    f"{system}.warmup: must be at most the {steps} of {system}.steps, not {warmup}"
-                )
-    tsne = raw.get("tsne")
-    if isinstance(tsne, dict):
-        perplexity, images = tsne.get("perplexity"), tsne.get("images")
-        if isinstance(perplexity, int | float) and isinstance(images, int) and perplexity >= 2 * images:
-            problems.append(
-                f"tsne.perplexity: must be less than the {2 * images} points, 2 x tsne.images, not {perplexity}"
-            )
+        warmup, steps = (section(raw, system).get(key) for key in ("warmup", "steps"))
+        if isinstance(warmup, int) and isinstance(steps, int) and warmup > steps > 0:
+            problems.append(f"{system}.warmup: must be at most the {steps} of {system}.steps, not {warmup}")
+    perplexity, images = (section(raw, "tsne").get(key) for key in ("perplexity", "images"))
+    if isinstance(perplexity, int | float) and isinstance(images, int) and perplexity >= 2 * images:
+        problems.append(
+            f"tsne.perplexity: must be less than the {2 * images} points, 2 x tsne.images, not {perplexity}"
+        )
     return problems
+
+
+def section(raw: dict[str, Any], key: str) -> dict[str, Any]:
+    value = raw.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def names(values: Any) -> list[str]:
+    return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
+
+
+def source_problem(source: Any, course_path: Any, folder_paths: dict[str, Any], dataset: str) -> str | None:
+    """Why a dataset cannot come from where data.source says, if so."""
+    if isinstance(source, dict):
+        if dataset not in source:
+            return f"data.source: does not say where {dataset} comes from"
+        source = source[dataset]
+    if source in DATASETS and dataset not in DATASETS[source]:
+        others = [name for name, datasets in DATASETS.items() if dataset in datasets]
+        remedy = " or ".join(others) if others else "folder, with data.folder.paths"
+        return f"data.source: {source} has no {dataset}, only {', '.join(DATASETS[source])}; it can come from {remedy}"
+    if source == "course" and course_path is None:
+        return f"data.course.path: must name the course's folder, since {dataset} comes from there"
+    if source == "folder" and dataset not in folder_paths:
+        return f"data.folder.paths: must name the folder that {dataset} comes from"
+    return None

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.layout import Layout
-from hw2core.params import read_yaml, validate
+from hw2core.params import read_yaml, validate, write_yaml
 
 
 def apply_profile(layout: Layout, name: str) -> list[str]:
@@ -24,14 +24,12 @@ def apply_profile(layout: Layout, name: str) -> list[str]:
     overlay = read_yaml(path)
     if not isinstance(overlay, dict):
         raise UserError(f"profiles/{path.name}: holds no keys")
-    yaml = YAML()
-    yaml.width = 120
     if not isinstance(read_yaml(layout.params), dict):
         raise UserError("params.yaml: holds no keys; `git checkout params.yaml` brings the default back")
-    params = yaml.load(layout.params.read_text(encoding="utf-8"))
+    params = YAML().load(layout.params.read_text(encoding="utf-8"))
     changes = list(lay_over(params, overlay, ()))
     text = io.StringIO()
-    yaml.dump(params, text)
+    write_yaml(params, text)
     validate(YAML(typ="safe", pure=True).load(text.getvalue()), f"params.yaml with profile {name}")
     write_whole(layout.params, text.getvalue().encode())
     return changes or [f"params.yaml already has the settings of profile {name}"]

@@ -31,9 +31,13 @@ SHELL = {
 """What passes on the command line, values and paths that DVC sees anyway, or only speaks of errors."""
 
 
-NO_RESULT = {"engine.checkpoint_every", "engine.threads"}
+NO_RESULT = {"engine.checkpoint_every", "engine.threads", "data.mirror"}
 """What a command reads though its result may not depend on it: how often a checkpoint is written (test_loop.py
-shows that it changes nothing), and the threads, which every command sets and some do not use."""
+shows that it changes nothing), the threads, which every command sets and some do not use, and from where a file
+comes whose checksum is pinned."""
+
+OTHER_SOURCES = {"data.public", "data.course", "data.folder"}
+"""What only another data.source than that of the run below reads."""
 
 
 @dataclass
@@ -144,7 +148,9 @@ def test_deps_name_no_file_of_the_package_that_a_stage_does_not_import(stages: l
         (stage.name, dep)
         for stage in stages
         for dep in stage.deps
-        if dep.startswith("hw2core/") and not any(covers(dep, path, "/") for path in stage.imports)
+        if dep.startswith("hw2core/")
+        and not dep.endswith(".npz")
+        and not any(covers(dep, path, "/") for path in stage.imports)
     }
     assert not idle
 
@@ -169,7 +175,8 @@ def test_params_name_no_value_that_a_stage_does_not_read(stages: list[Stage]) ->
         (stage.name, key)
         for stage in stages
         for key in stage.params
-        if not any(covers(key, path, ".") or covers(path, key, ".") for path in stage.reads)
+        if key not in OTHER_SOURCES
+        and not any(covers(key, path, ".") or covers(path, key, ".") for path in stage.reads)
     }
     assert not idle
 

@@ -127,7 +127,7 @@ def test_a_value_out_of_range_is_said_with_the_bound(raw: Raw, path: str, value:
     ("path", "value", "known"),
     [
         ("data.source", "web", "embedded"),
-        ("pairs.blended-handwritten.source", "svhnn", "handwritten, blended"),
+        ("data.public.mnistm", "new", "original or course"),
         ("dann.arch", "R99", "R19"),
         ("dann.reversal_schedule", "slow", "ganin or constant"),
         ("dann.batches", "both", "together or apart"),

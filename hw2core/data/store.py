@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,13 @@ from hw2core.errors import UserError
 from hw2core.files import new_folder, write_array
 
 SPLITS = ("train", "test")
+UNKNOWN = 255  # an attribute that is not known of an image
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images (n, height, width, 3) as uint8, and their labels (n,)."""
+    """Images (n, height, width, 3) as uint8, and their labels: digits (n,), or a face's attributes (n, attributes),
+    each 0, 1 or UNKNOWN."""
 
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -27,19 +29,44 @@ class Split:
         return len(self.images)
 
 
-def write(folder: Path, splits: dict[str, Split], about: dict[str, Any]) -> None:
-    """Write a ready dataset. `about` says its name, its source and how it was made."""
+@dataclass(frozen=True)
+class ImageData:
+    """A whole dataset."""
+
+    splits: dict[str, Split]
+    about: str
+    """What it is and how it was made, in a sentence for the report."""
+    attributes: list[str] | None = None
+    """The names of a face's attributes; None if the images are digits."""
+    checksums: dict[str, str] = field(default_factory=dict)
+    """Of what it was made from, where that can be held against published figures."""
+
+
+def write(folder: Path, data: ImageData, facts: dict[str, Any]) -> None:
+    """Write a ready dataset. `facts` are its name, its source and the settings it was made with."""
     with new_folder(folder) as draft:
         counts, checksums = {}, {}
-        for name, split in splits.items():
+        for name, split in data.splits.items():
             for part, array in (("images", split.images), ("labels", split.labels)):
                 path = draft / f"{name}_{part}.npy"
                 write_array(path, np.ascontiguousarray(array, dtype=np.uint8))
                 checksums[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
-            counts[name] = {"images": len(split), "per_class": np.bincount(split.labels).tolist()}
-        classes = sorted({int(label) for split in splits.values() for label in np.unique(split.labels)})
-        text = json.dumps({**about, "classes": classes, "counts": counts, "sha256": checksums}, indent=2)
+            counts[name] = {"images": len(split), **count(split, data.attributes)}
+        if data.attributes is None:
+            labels = np.concatenate([split.labels for split in data.splits.values()])
+            kind = {"classes": np.unique(labels).tolist()}
+        else:
+            kind = {"attributes": data.attributes}
+        made = {"made": data.about, **({"checksums": data.checksums} if data.checksums else {})}
+        text = json.dumps({**facts, **made, **kind, "counts": counts, "sha256": checksums}, indent=2)
         (draft / "about.json").write_text(text + "\n", encoding="utf-8")
+
+
+def count(split: Split, attributes: list[str] | None) -> dict[str, Any]:
+    """How many images there are of each digit, or with each attribute."""
+    if attributes is None:
+        return {"per_class": np.bincount(split.labels).tolist()}
+    return {"with": dict(zip(attributes, (split.labels == 1).sum(axis=0).tolist(), strict=True))}
 
 
 def read_about(folder: Path) -> dict[str, Any]:
@@ -49,7 +76,8 @@ def read_about(folder: Path) -> dict[str, Any]:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         for split in SPLITS:
             int(about["counts"][split]["images"])
-        if not (isinstance(about["sha256"], dict) and isinstance(about["classes"], list)):
+        kind = about["attributes"] if "attributes" in about else about["classes"]
+        if not (isinstance(about["sha256"], dict) and isinstance(kind, list)):
             raise TypeError
     except FileNotFoundError:
         raise UserError(
@@ -62,10 +90,12 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 def open_split(folder: Path, name: str) -> Split:
     """A split of a ready dataset, memory-mapped: nothing is read before it is used."""
-    count = read_about(folder)["counts"][name]["images"]
+    about = read_about(folder)
+    length = about["counts"][name]["images"]
+    per_image = (len(about["attributes"]),) if "attributes" in about else ()
     images, labels = (open_array(folder / f"{name}_{part}.npy") for part in ("images", "labels"))
-    if images.shape != (count, *images.shape[1:3], 3) or labels.shape != (count,):
-        raise damaged(folder, f"its {name} arrays do not hold the {count} images that about.json counts")
+    if images.shape != (length, *images.shape[1:3], 3) or labels.shape != (length, *per_image):
+        raise damaged(folder, f"its {name} arrays do not hold the {length} images that about.json counts")
     return Split(images, labels)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from hw2core.data.store import Split
 from hw2core.files import write_whole
@@ -45,17 +46,44 @@ def samples(tests: Mapping[str, Split]) -> Figure:
         figure = Figure(figsize=(7.2, 0.25 + 2.35 * len(tests)))
         axes = figure.subplots(len(tests), 1, squeeze=False)[:, 0]
         for axis, (name, test) in zip(axes, tests.items(), strict=True):
-            columns = [test.images[test.labels == digit][:3] for digit in range(10)]
-            height, width = test.images.shape[1:3]
-            sheet = np.full((3 * (height + 2), 10 * (width + 2), 3), 255, dtype=np.uint8)
-            for x, column in enumerate(columns):
-                for y, image in enumerate(column):
-                    top, left = y * (height + 2), x * (width + 2)
-                    sheet[top : top + height, left : left + width] = image
-            axis.imshow(sheet, interpolation="nearest")
-            axis.set_title(name, loc="left")
-            axis.axis("off")
+            show(axis, tile(digit_columns(test, 3)), name)
         return figure
+
+
+def contact_sheet(images: Split, title: str) -> Figure:
+    """Many images at a look: twelve of each digit, or 96 faces."""
+    if images.labels.ndim == 1:
+        columns = digit_columns(images, 12)
+    else:
+        columns = [images.images[first:96:12] for first in range(12)]
+    sheet = tile(columns)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.3 + 7.2 * sheet.shape[0] / sheet.shape[1]))
+        show(figure.subplots(), sheet, title)
+        return figure
+
+
+def digit_columns(split: Split, count: int) -> list[NDArray[np.uint8]]:
+    """The first images of each digit."""
+    return [split.images[np.flatnonzero(split.labels == digit)[:count]] for digit in range(10)]
+
+
+def tile(columns: list[NDArray[np.uint8]], gap: int = 2) -> NDArray[np.uint8]:
+    """Columns of images beside each other on white."""
+    height, width = columns[0].shape[1:3]
+    rows = max(1, *(len(column) for column in columns))
+    sheet = np.full((rows * (height + gap), len(columns) * (width + gap), 3), 255, dtype=np.uint8)
+    for x, column in enumerate(columns):
+        for y, image in enumerate(column):
+            top, left = y * (height + gap), x * (width + gap)
+            sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def show(axis: Axes, sheet: NDArray[np.uint8], title: str) -> None:
+    axis.imshow(sheet, interpolation="nearest")
+    axis.set_title(title, loc="left")
+    axis.axis("off")
 
 
 def bars(table: pd.DataFrame, methods: Mapping[str, str]) -> Figure:

@@ -9,8 +9,8 @@ from typing import Any
 import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
-from ruamel.yaml import YAML
 
+from hw2core.params import write_yaml
 from hw2core.report.results import title
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -67,8 +67,6 @@ def share(row: dict[str, Any], column: str) -> str:
 
 
 def as_yaml(params: dict[str, Any]) -> str:
-    yaml = YAML()
-    yaml.default_flow_style = None
     text = io.StringIO()
-    yaml.dump(params, text)
+    write_yaml(params, text)
     return text.getvalue().rstrip()

@@ -55,7 +55,7 @@ def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataF
     digits = sorted({digit for about in abouts for digit in about["classes"]})
     return {
         "methods": ADAPTERS,
-        "embedded": params.data.source == "embedded",
+        "embedded": [about["name"] for about in abouts if about["source"] == "embedded"],
         "seeds": params.seeds,
         "last": last.to_dict("records"),
         "chosen": chosen.to_dict("records"),
@@ -73,6 +73,7 @@ def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataF
         "domains": [
             {
                 "name": about["name"],
+                "source": about["source"],
                 "made": about["made"],
                 **{split: about["counts"][split]["images"] for split in ("train", "test")},
             }

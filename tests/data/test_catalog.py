@@ -1,13 +1,84 @@
-"""Every dataset says what it is, in words of its own."""
+"""The catalog: every source's datasets can be found, and say what they are in words of their own."""
 
-from hw2core.data.catalog import EMBEDDED
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Raw
+
+from hw2core.data.catalog import EMBEDDED, by_hand, find, locate
+from hw2core.errors import UserError
+from hw2core.params import DATASETS, validate
+
+REAL = ("MNIST", "SVHN", "USPS", "CelebA")
 
 
-def test_every_dataset_is_told_apart_by_what_it_says_of_itself() -> None:
-    assert len({dataset.about for dataset in EMBEDDED.values()}) == len(EMBEDDED)
+def data_of(raw: Raw, **changes: Any) -> Any:
+    """The data section, changed; it need not fit the domains, which other commands than `download` use."""
+    params = validate(raw, "params.yaml")
+    return params.data.model_copy(update=changes)
+
+
+def test_every_embedded_dataset_is_told_apart_by_what_it_says_of_itself() -> None:
+    assert set(EMBEDDED) == set(DATASETS["embedded"])
+    assert len({stand_in.about for stand_in in EMBEDDED.values()}) == len(EMBEDDED)
 
 
 def test_no_stand_in_is_called_by_the_name_of_what_it_stands_for() -> None:
-    for name, dataset in EMBEDDED.items():
-        for real in ("MNIST", "SVHN", "USPS", "CelebA"):
-            assert real.lower() not in f"{name} {dataset.about}".lower()
+    for name, stand_in in EMBEDDED.items():
+        for real in REAL:
+            assert real.lower() not in f"{name} {stand_in.about}".lower()
+
+
+@pytest.mark.parametrize("source", ["embedded", "public"])
+def test_every_dataset_of_a_source_is_found(raw: Raw, source: str, tmp_path: Path) -> None:
+    for name in DATASETS[source]:  # type: ignore[index]
+        assert find(data_of(raw, source=source), name, tmp_path).source == source
+
+
+def test_sources_can_be_mixed(raw: Raw, tmp_path: Path) -> None:
+    data = data_of(raw, source={"usps": "public", "printed": "embedded"})
+    assert find(data, "usps", tmp_path).source == "public"
+    assert find(data, "printed", tmp_path).source == "embedded"
+    with pytest.raises(UserError, match=r"data\.source: does not say where svhn comes from"):
+        find(data, "svhn", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "said"),
+    [
+        (
+            "embedded",
+            "usps",
+            "embedded has no usps, only handwritten, blended, printed; it can come from public or course",
+        ),
+        ("public", "printed", "it can come from embedded"),
+        ("public", "meters", "it can come from folder, with data.folder.paths"),
+        ("course", "mnist", "it can come from public"),
+        ("course", "usps", "data.course.path: must name the course's folder"),
+        ("folder", "meters", "data.folder.paths: must name the folder that meters comes from"),
+    ],
+)
+def test_what_a_source_does_not_have_is_refused_with_where_it_is(
+    raw: Raw, source: str, name: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=said.replace(".", r"\.")):
+        find(data_of(raw, source=source), name, tmp_path)
+
+
+def test_paths_of_the_params_start_at_home_or_at_the_workspace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.setenv("DATA", "/big/disk")
+    assert locate("mine", tmp_path) == tmp_path / "mine"
+    assert locate("/elsewhere", tmp_path) == Path("/elsewhere")
+    assert locate("~/mine", tmp_path) == Path("/home/someone/mine")
+    assert locate("$DATA/mine", tmp_path) == Path("/big/disk/mine")
+
+
+def test_files_are_looked_for_in_data_raw_and_beside_other_datasets(tmp_path: Path) -> None:
+    for name in ("mnist", "mnistm", ".draft"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").touch()
+    assert by_hand(tmp_path / "mnistm") == [tmp_path, tmp_path / "mnist"]

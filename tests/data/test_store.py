@@ -10,7 +10,7 @@ from conftest import complaint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hw2core.data.store import Split, open_array, open_split, read_about, write
+from hw2core.data.store import UNKNOWN, ImageData, Split, open_array, open_split, read_about, write
 from hw2core.errors import UserError
 
 
@@ -21,12 +21,14 @@ def random_split(count: int) -> Split:
 
 
 SPLITS = {"train": random_split(7), "test": random_split(3)}
+DIGITS = ImageData(SPLITS, "noise")
+FACTS = {"name": "set", "source": "tests"}
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    write(tmp_path / "data" / "set", SPLITS, {"name": "set", "source": "tests"})
+    write(tmp_path / "data" / "set", DIGITS, FACTS)
     return tmp_path / "data" / "set"
 
 
@@ -48,7 +50,8 @@ def test_arrays_are_mapped_and_cannot_be_changed(folder: Path) -> None:
 
 def test_about_json_counts_and_signs_what_is_there(folder: Path) -> None:
     about = read_about(folder)
-    assert (about["name"], about["source"]) == ("set", "tests")
+    assert (about["name"], about["source"], about["made"]) == ("set", "tests", "noise")
+    assert "attributes" not in about
     for name, split in SPLITS.items():
         assert about["counts"][name]["images"] == len(split)
         assert about["counts"][name]["per_class"] == np.bincount(split.labels).tolist()
@@ -60,7 +63,7 @@ def test_about_json_counts_and_signs_what_is_there(folder: Path) -> None:
 
 
 def test_the_same_images_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
-    write(tmp_path / "again", SPLITS, {"name": "set", "source": "tests"})
+    write(tmp_path / "again", DIGITS, FACTS)
     for path in folder.iterdir():
         assert path.read_bytes() == (tmp_path / "again" / path.name).read_bytes()
 
@@ -125,6 +128,33 @@ def test_a_write_that_fails_leaves_the_old_dataset(folder: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     broken = Split(SPLITS["train"].images, np.array([-1]))
     with pytest.raises(ValueError, match="negative"):
-        write(folder, {"train": SPLITS["test"], "test": broken}, {})
+        write(folder, ImageData({"train": SPLITS["test"], "test": broken}, "broken"), {})
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     assert [path.name for path in folder.parent.iterdir()] == ["set"]
+
+
+@pytest.mark.parametrize("attributes", [["glasses", "smiling"], []])
+def test_faces_have_a_row_of_attributes_each(tmp_path: Path, attributes: list[str]) -> None:
+    labels = np.array([[0, 1], [1, 1], [UNKNOWN, 1]], dtype=np.uint8)[:, : len(attributes)]
+    split = Split(random_split(3).images, labels)
+    write(tmp_path / "faces", ImageData({"train": split, "test": split}, "faces", attributes), FACTS)
+    assert (open_split(tmp_path / "faces", "test").labels == labels).all()
+    about = read_about(tmp_path / "faces")
+    assert about["attributes"] == attributes
+    assert "classes" not in about
+    counts = dict(zip(attributes, [1, 3], strict=False))
+    assert about["counts"]["train"] == {"images": 3, "with": counts}
+
+
+def test_attributes_that_do_not_fit_their_names_are_refused(tmp_path: Path) -> None:
+    split = Split(random_split(3).images, np.zeros((3, 2), dtype=np.uint8))
+    write(tmp_path / "faces", ImageData({"train": split, "test": split}, "faces", ["a", "b"]), FACTS)
+    about = read_about(tmp_path / "faces")
+    (tmp_path / "faces" / "about.json").write_text(json.dumps({**about, "attributes": ["a"]}))
+    with pytest.raises(UserError, match="its train arrays do not hold the 3 images"):
+        open_split(tmp_path / "faces", "train")
+
+
+def test_checksums_of_the_material_are_kept(tmp_path: Path) -> None:
+    write(tmp_path / "set", ImageData(SPLITS, "noise", checksums={"train": "1234"}), FACTS)
+    assert read_about(tmp_path / "set")["checksums"] == {"train": "1234"}

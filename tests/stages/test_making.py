@@ -1,9 +1,13 @@
-"""The stages that bring and make data leave whole folders, and the same bytes each time."""
+"""The stages that bring and make data leave whole folders, and the same bytes each time, from every source."""
 
 import json
+from pathlib import Path
 
+import numpy as np
+import official
 import pytest
-from conftest import Hw2, Workspace
+from conftest import Hw2, Raw, Workspace, refused
+from PIL import Image
 
 DOMAINS = ["handwritten", "blended", "printed"]
 
@@ -18,13 +22,18 @@ def test_making_data_again_leaves_the_same_bytes(
     assert workspace.tree() == before
 
 
+def about(workspace: Workspace, dataset: str) -> Raw:
+    made: Raw = json.loads((workspace.layout.ready(dataset) / "about.json").read_text())
+    return made
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_ready_data_says_what_it_is_and_how_it_was_made(finished: Workspace, domain: str) -> None:
-    about = json.loads((finished.layout.ready(domain) / "about.json").read_text())
-    assert (about["name"], about["source"]) == (domain, "embedded")
-    assert about["settings"] == {"seed": 0, "train": 100, "test": 100}
-    assert {name: split["images"] for name, split in about["counts"].items()} == {"train": 100, "test": 100}
-    assert about["classes"] == list(range(10))
+    made = about(finished, domain)
+    assert (made["name"], made["source"]) == (domain, "embedded")
+    assert made["settings"] == {"seed": 0, "train": 100, "test": 100}
+    assert {name: split["images"] for name, split in made["counts"].items()} == {"train": 100, "test": 100}
+    assert made["classes"] == list(range(10))
 
 
 def test_another_seed_makes_other_data(workspace: Workspace, hw2: Hw2) -> None:
@@ -33,3 +42,145 @@ def test_another_seed_makes_other_data(workspace: Workspace, hw2: Hw2) -> None:
     workspace.change("data.embedded.seed", 1)
     assert hw2("preprocess", "handwritten").status == 0
     assert path.read_bytes() != before
+
+
+@pytest.fixture
+def published(empty_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace with a mirror of small published sets."""
+    files = official.every_file()
+    official.publish(monkeypatch, files)
+    mirror = official.write(files, tmp_path / "mirror")
+    set_data(empty_workspace, source="public", mirror=mirror.as_uri())
+    return empty_workspace
+
+
+def set_data(workspace: Workspace, domains: tuple[str, ...] = ("mnistm", "usps"), **values: object) -> None:
+    for key, value in {**values, "domains": list(domains), "jitter": []}.items():
+        workspace.change(f"data.{key}", value)
+    source, target = domains[:2]
+    workspace.change("pairs", {f"{source}-{target}": {"source": source, "target": target}})
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "mnistm", "usps", "svhn", "celeba"])
+def test_a_published_set_is_brought_and_made_ready(published: Workspace, hw2: Hw2, dataset: str) -> None:
+    assert hw2("download", dataset).status == 0
+    assert hw2("preprocess", dataset).status == 0
+    made = about(published, dataset)
+    assert (made["name"], made["source"]) == (dataset, "public")
+    before = published.tree()
+    assert hw2("download", dataset).status == 0
+    assert hw2("preprocess", dataset).status == 0
+    assert published.tree() == before
+
+
+def test_a_file_put_into_data_raw_by_hand_needs_no_download(
+    published: Workspace, hw2: Hw2, tmp_path: Path
+) -> None:
+    (published.root / "data").mkdir()
+    (tmp_path / "mirror").rename(published.root / "data" / "raw")
+    assert hw2("download", "usps").status == 0
+    assert sorted(path.name for path in published.layout.raw("usps").iterdir()) == ["usps.bz2", "usps.t.bz2"]
+
+
+def test_a_wrong_file_put_there_by_hand_is_refused_and_kept(published: Workspace, hw2: Hw2) -> None:
+    folder = published.layout.raw("usps")
+    official.write({"usps.bz2": b"not it"}, folder)
+    refused(hw2("download", "usps"), "usps.bz2")
+    assert (folder / "usps.bz2").read_bytes() == b"not it"
+
+
+def test_a_download_that_fails_leaves_no_file_and_says_what_to_do(
+    published: Workspace, hw2: Hw2, tmp_path: Path
+) -> None:
+    (tmp_path / "mirror" / "usps.t.bz2").write_bytes(b"<!DOCTYPE html><html>")
+    refused(hw2("download", "usps"), "usps.t.bz2", "data/raw", "data.mirror")
+    assert not (published.layout.raw("usps") / "usps.t.bz2").exists()
+    assert (published.layout.raw("usps") / "usps.bz2").exists()
+
+
+def digits(folder: Path, count: int = 10, mode: str = "RGB") -> None:
+    """A folder of the course's form: png files and a table, for training and for testing."""
+    rng = np.random.default_rng(count)
+    for split in ("train", "test"):
+        (folder / split).mkdir(parents=True)
+        rows = []
+        for i in range(count):
+            pixels = rng.integers(0, 256, (28, 28, 3) if mode == "RGB" else (28, 28), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{i:05d}.png")
+            rows.append(f"{i:05d}.png, {i % 10}\n")
+        (folder / f"{split}.csv").write_text("image_name, label\n" + "".join(rows))
+
+
+@pytest.mark.parametrize("source", ["course", "folder"])
+def test_image_files_are_brought_and_made_ready(
+    empty_workspace: Workspace, hw2: Hw2, tmp_path: Path, source: str
+) -> None:
+    root = tmp_path / "hw2_data" / "digits"
+    digits(root / "mnistm")
+    digits(root / "usps", mode="L")
+    if source == "course":
+        set_data(empty_workspace, source="course", course={"path": str(tmp_path / "hw2_data")})
+    else:
+        paths = {name: str(root / name) for name in ("mnistm", "usps")}
+        set_data(empty_workspace, source="folder", folder={"paths": paths, "test": 0.2})
+    for dataset, channels in (("mnistm", 3), ("usps", 1)):
+        assert hw2("download", dataset).status == 0
+        assert hw2("preprocess", dataset).status == 0
+        assert about(empty_workspace, dataset)["source"] == source
+        images = np.load(empty_workspace.layout.ready(dataset) / "test_images.npy")
+        first = np.asarray(Image.open(root / dataset / "test" / "00000.png")).reshape(28, 28, channels)
+        assert (images[0] == np.broadcast_to(first, (28, 28, 3))).all()
+
+
+def test_a_folder_with_problems_is_refused_whole_by_the_first_stage(
+    empty_workspace: Workspace, hw2: Hw2, tmp_path: Path
+) -> None:
+    root = tmp_path / "hw2_data" / "digits"
+    digits(root / "mnistm")
+    (root / "mnistm" / "train" / "00003.png").write_bytes(b"")
+    (root / "mnistm" / "test" / "00004.png").write_bytes(b"not a picture")
+    set_data(empty_workspace, source="course", course={"path": str(tmp_path / "hw2_data")})
+    outcome = hw2("download", "mnistm")
+    assert outcome.status == 2
+    assert any("00003.png" in line for line in outcome.problems)
+    assert any("00004.png" in line for line in outcome.problems)
+    assert not any(path.is_file() for path in empty_workspace.layout.raw("mnistm").rglob("*"))
+
+
+def test_preprocess_without_download_says_what_to_do(empty_workspace: Workspace, hw2: Hw2) -> None:
+    refused(hw2("preprocess", "printed"), "data/raw/printed", "dvc repro download@printed")
+
+
+@pytest.mark.parametrize("name", ["svhn", "../printed", ""])
+def test_a_dataset_that_the_source_does_not_have_is_refused(
+    empty_workspace: Workspace, hw2: Hw2, name: str
+) -> None:
+    for stage in ("download", "preprocess"):
+        refused(hw2(stage, name), "data.source")
+
+
+def test_data_shows_counts_and_a_contact_sheet(workspace: Workspace, hw2: Hw2, tmp_path: Path) -> None:
+    outcome = hw2("data", "printed", "--out", str(tmp_path / "sheet.png"))
+    assert outcome.status == 0
+    assert "train 100, test 100 images, 28x28" in outcome.out
+    rows = {line.split()[0]: line.split()[1:] for line in outcome.out.splitlines() if line}
+    for split in ("train", "test"):
+        assert [int(cell) for cell in rows[split][-10:]] == about(workspace, "printed")["counts"][split][
+            "per_class"
+        ]
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 500
+
+
+def test_data_shows_faces_and_their_attributes(published: Workspace, hw2: Hw2) -> None:
+    for stage in ("download", "preprocess"):
+        assert hw2(stage, "celeba").status == 0
+    outcome = hw2("data", "celeba")
+    assert outcome.status == 0
+    assert "train 8, test 3 images, 64x64" in outcome.out
+    assert ["Male", "4", "2"] in [line.split() for line in outcome.out.splitlines()]
+    assert (published.root / "data" / "sheets" / "celeba.png").is_file()
+
+
+def test_data_of_what_is_not_ready_says_which_stage_makes_it(empty_workspace: Workspace, hw2: Hw2) -> None:
+    refused(hw2("data", "printed"), "not made yet", "preprocess@printed")

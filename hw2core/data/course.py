@@ -1,0 +1,80 @@
+"""The course's own folders, in each of the layouts it has had.
+
+    2019, 2020   hw3_data/face/{train,test}/ with train.csv, test.csv of attributes
+                 hw3_data/digits/<domain>/{train,test}/ with train.csv, test.csv
+    2021         hw2_data/, the same; faces without tables
+    2022, 2023   hw2_data/face/{train,val}/ without tables
+                 hw2_data/digits/<domain>/data/ with train.csv, val.csv
+
+What the course calls val in 2022 is the test set here. A test.csv beside it is not read: the course kept those images
+and labels to itself.
+"""
+
+import re
+
+from hw2core.data.listings import (
+    Listing,
+    digits,
+    exactly,
+    faces,
+    images_in,
+    list_bare_folders,
+    list_split_folders,
+    match,
+    refuse_images_beside,
+    rooms,
+)
+from hw2core.data.problems import Problems
+from hw2core.data.trees import Tree
+from hw2core.errors import UserError
+
+FACES = "celeba"  # the course's face/
+
+
+def list_splits(tree: Tree, dataset: str) -> dict[str, Listing]:
+    """The train and test set of mnistm, usps, svhn or celeba, wherever in the tree the course's folders begin."""
+    if dataset == FACES:
+        home = find_home(tree, "face/", [{"train/", "test/"}, {"train/", "val/"}])
+    else:
+        home = find_home(tree, f"digits/{dataset}/", [{"train/", "test/"}, {"data/"}])
+    problems = Problems()
+    if dataset == FACES:
+        splits = list_faces(tree, home, problems)
+    elif "data/" in rooms(tree, home):
+        splits = list_pool(tree, home, problems)
+    else:
+        splits = list_split_folders(tree, home, ("train", "test"), digits, problems)
+    problems.raise_any()
+    return dict(zip(("train", "test"), splits, strict=True))
+
+
+def list_faces(tree: Tree, home: str, problems: Problems) -> list[Listing]:
+    there = rooms(tree, home)
+    folders = ("train", "test" if "test/" in there else "val")
+    if there & {f"{folder}.csv" for folder in folders}:
+        return list_split_folders(tree, home, folders, faces, problems)
+    return list_bare_folders(tree, home, folders, problems)
+
+
+def list_pool(tree: Tree, home: str, problems: Problems) -> list[Listing]:
+    """The images of both splits in one folder: the tables say which is in which."""
+    refuse_images_beside(tree, home, ["data"], problems)
+    images = images_in(tree, f"{home}data/", problems)
+    tables = [f"{home}train.csv", f"{home}val.csv"]
+    return digits(*match(tree, tables, images.values(), exactly(images), problems), problems)
+
+
+def find_home(tree: Tree, folder: str, layouts: list[set[str]]) -> str:
+    """The one folder of this name, wherever it is, in which things lie in one of the layouts."""
+    pattern = re.compile(rf"(?:[^/]+/)*?{folder}(?=.)")
+    named = sorted({found[0] for file in tree.files if (found := pattern.match(file))})
+    homes = [home for home in named if any(layout <= rooms(tree, home) for layout in layouts)]
+    if not homes:
+        wanted = " or ".join(" and ".join(sorted(layout, reverse=True)) for layout in layouts)
+        raise UserError(
+            f"{tree.name}: has no {folder} with {wanted} in it; "
+            "give the course's hw2_data or hw3_data, or the folder or archive that holds it"
+        )
+    if len(homes) > 1:
+        raise UserError(f"{tree.name}: has both {homes[0]} and {homes[1]}; give a folder that holds but one")
+    return homes[0]
