@@ -65,7 +65,7 @@ def spawn(*arguments: str, **environment: str) -> Outcome:
 
 def test_every_stage_command_of_the_tests_is_one_and_there_are_no_others(hw2: Hw2) -> None:
     commands = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
-    own = {"repro", "profile", "doctor"}
+    own = {"repro", "profile", "doctor", "data", "predict", "score"}
     assert {command[0] for command in STAGES} | own == commands
 
 
@@ -157,7 +157,7 @@ def test_an_unknown_domain_or_pair_is_told_which_there_are(
 ) -> None:
     before = empty_workspace.tree()
     known = PAIR if command[1] == PAIR else "handwritten, blended, printed"
-    refused(hw2(command[0], "nosuch"), "unknown", "nosuch", known)
+    refused(hw2(command[0], "nosuch"), "nosuch", known)
     assert empty_workspace.tree() == before
 
 

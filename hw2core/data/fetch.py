@@ -40,7 +40,7 @@ class Remote:
     group: str  # the collection it belongs to: a mirror may keep it in a folder of this name
     addresses: tuple[str, ...]  # tried in order
     checksum: str  # "sha256:..." or "md5:..." of the file as published; "" if none is published
-    # A mirror may have packed the file anew: right is also a file of which `contents` gives `contents_checksum`.
+    # A mirror may have packed the file anew: one whose `contents` give `contents_checksum` is right as well.
     # Of an unreadable file it raises ValueError, OSError or EOFError.
     contents: Callable[[Path], str] | None = None
     contents_checksum: str = ""
@@ -187,7 +187,7 @@ def addresses(remote: Remote, mirror: str | None) -> Iterator[str]:
 
 
 def place(address: str) -> str:
-    """What tells an address from others in an error: its host, without a password, or the path of a local file."""
+    """What tells an address from others in an error: its host, without a password, or a local path."""
     host, _, path = address.partition("://")[2].partition("/")
     return host.rpartition("@")[2] or f"/{path}"
 
@@ -220,7 +220,7 @@ def pause(seconds: float) -> None:
 
 
 def receive(part: Path, name: str, address: str) -> int:
-    """Add to the part what it lacks. Returns where in the file the answer began: at 0 if all of it was sent."""
+    """Add to the part what it lacks. Returns where in the file the answer began: at 0 if all was sent."""
     there = part.stat().st_size if part.exists() else 0
     for asked in dict.fromkeys((there, 0)):  # all of it, if the rest is asked for and something else is sent
         response = ask(address, asked)
@@ -235,7 +235,7 @@ def receive(part: Path, name: str, address: str) -> int:
 
 
 def ask(address: str, start: int) -> Any:
-    """The answer of a server that is asked for a file from `start` on; None if it says that there is no more."""
+    """The answer to a request for a file from `start` on; None if the server has no more of it."""
     headers = {"User-Agent": "hw2core", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
@@ -294,7 +294,7 @@ def blocks(response: Any) -> Iterator[bytes]:
 
 @contextmanager
 def network() -> Iterator[None]:
-    """Tell in a few words what went wrong with an address. What goes wrong with our own disk is not meant here."""
+    """Tell in a few words what went wrong with an address; our own disk is not meant here."""
     try:
         yield
     except HTTPError as error:

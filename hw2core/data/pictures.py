@@ -4,7 +4,6 @@ Every chunk of a png has a checksum; Pillow leaves those of the pixels out of ac
 and bmp have none: of them only what is missing can be noticed.
 """
 
-import struct
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -27,9 +26,8 @@ FEW = 2000  # so many are read before other processes would have started
 LARGEST_SIDE = 4096
 
 PNG, JPEG, BMP = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM"
-PNG_CHUNK = struct.Struct(">I4s")
-PNG_COLOURS = {0: "grey", 2: "RGB", 3: "palette", 4: "LA", 6: "RGBA"}
-MODES = {"1": "1-bit", "P": "palette"}
+PNG_COLOURS = {0: "grey", 2: "RGB", 3: "of a palette", 4: "LA", 6: "RGBA"}
+MODES = {"1": "1-bit", "P": "of a palette"}
 BMP_DEPTHS = {"L": 8, "RGB": 24}
 UPRIGHT = {None, 0, 1}
 ORIENTATION = 0x0112  # EXIF's number of it
@@ -122,35 +120,33 @@ def decode(place: str, content: bytes) -> Image.Image:
 
 def check_png(place: str, content: bytes) -> None:
     """That all chunks are as they were written, and that what they hold is 8-bit grey or RGB and nothing more."""
-    depth, colour = 8, 2
-    for kind, start in png_chunks(place, content):
+    for chunk in png_chunks(place, content):
+        kind = chunk[:4]
         if kind == b"IHDR":
-            depth, colour = content[start + 8], content[start + 9]
-        elif kind == b"tRNS" and colour in (0, 2):
+            depth, colour = chunk[12], chunk[13]
+            if colour not in (0, 2):
+                raise FileError(place, f"is {PNG_COLOURS.get(colour, 'of unknown colours')}", CONVERT)
+            if depth != 8:
+                raise FileError(place, f"is {depth}-bit {PNG_COLOURS[colour]}", CONVERT)
+        elif kind == b"tRNS":
             raise FileError(place, "has a transparent colour", CONVERT)
         elif kind == b"acTL":
             raise FileError(place, "is animated", "save one picture of it")
-    if depth != 8:
-        raise FileError(place, f"is {depth}-bit {PNG_COLOURS.get(colour)}", CONVERT)
-    if colour not in (0, 2):
-        raise FileError(place, f"is {PNG_COLOURS.get(colour)}", CONVERT)
 
 
-def png_chunks(place: str, content: bytes) -> Iterator[tuple[bytes, int]]:
-    """Of each chunk its kind and where its data start."""
-    at, kind = len(PNG), b""
-    while kind != b"IEND":
-        if at + 12 > len(content):
-            raise FileError(place, "is cut short", BRING)
-        length, kind = PNG_CHUNK.unpack_from(content, at)
-        start, stop = at + 8, at + 8 + length
+def png_chunks(place: str, content: bytes) -> Iterator[bytes]:
+    """Each chunk's kind and data."""
+    at, chunk = len(PNG), b""
+    while chunk[:4] != b"IEND":
+        start, stop = at + 4, at + 8 + int.from_bytes(content[at : at + 4], "big")
         at = stop + 4
         if at > len(content):
             raise FileError(place, "is cut short", BRING)
-        if zlib.crc32(content[start - 4 : stop]) != int.from_bytes(content[stop:at], "big"):
-            name = kind.decode("latin-1")
-            raise FileError(place, f"is damaged: its {name} chunk does not match its checksum", BRING)
-        yield kind, start
+        chunk = content[start:stop]
+        if zlib.crc32(chunk) != int.from_bytes(content[stop:at], "big"):
+            kind = chunk[:4].decode("latin-1")
+            raise FileError(place, f"is damaged: its {kind} chunk does not match its checksum", BRING)
+        yield chunk
 
 
 def check_kind(place: str, picture: Image.Image, content: bytes) -> None:

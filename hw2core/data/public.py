@@ -248,7 +248,8 @@ def split_of_2022(splits: dict[str, Split], dataset: str, seed: int) -> dict[str
     """The course's rule of 2022: train and test pooled, 80 % of them kept, those divided 80 to 20; each time
     rounded down. Its random numbers are not known; the seed draws others."""
     whole = pool(list(splits.values()))
-    order = np.random.default_rng([seed, *f"split/{dataset}".encode()]).permutation(len(whole))
+    rng = np.random.default_rng([seed, *f"split/{dataset}".encode()])
+    order = rng.permutation(len(whole))
     kept = len(whole) * 8 // 10
     train = kept * 8 // 10
     return {

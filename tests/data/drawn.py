@@ -1,6 +1,7 @@
 """Image files, folders and archives that the tests of users' own data draw for themselves."""
 
 import io
+import os
 import tarfile
 import zipfile
 import zlib
@@ -75,3 +76,8 @@ def write_tar(path: Path, files: Mapping[str, bytes], mode: str = "w:gz") -> Pat
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return path
+
+
+def end_process(_: Image.Image) -> NDArray[np.uint8]:
+    """A frame that no process survives."""
+    os._exit(1)

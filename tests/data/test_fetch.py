@@ -279,7 +279,11 @@ def test_an_empty_file_is_a_file(server: Server, folder: Path) -> None:
     assert (folder / "file").read_bytes() == b""
 
 
-@pytest.mark.parametrize("answer", [lengthless(), chunked()], ids=["lengthless", "chunked"])
+@pytest.mark.parametrize(
+    "answer",
+    [lengthless(), chunked(), ranged(Content_Length="many")],
+    ids=["lengthless", "chunked", "no number"],
+)
 def test_a_file_of_unknown_length_is_downloaded(server: Server, folder: Path, answer: Answer) -> None:
     bring([remote(server.answer("/file", answer))], folder, None)
     assert brought(folder)
