@@ -296,8 +296,8 @@ def source_problem(source: Any, course_path: Any, folder_paths: dict[str, Any], 
         source = source[dataset]
     if source in DATASETS and dataset not in DATASETS[source]:
         others = [name for name, datasets in DATASETS.items() if dataset in datasets]
-        remedy = " or ".join(others) if others else "folder, with data.folder.paths"
-        return f"data.source: {source} has no {dataset}, only {', '.join(DATASETS[source])}; it can come from {remedy}"
+        remedy = " or ".join(others) if others else "folder, and data.folder.paths"
+        return f"data.source: {source} has no {dataset}, only {', '.join(DATASETS[source])}; {dataset} needs {remedy}"
     if source == "course" and course_path is None:
         return f"data.course.path: must name the course's folder, since {dataset} comes from there"
     if source == "folder" and dataset not in folder_paths:

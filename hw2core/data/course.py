@@ -34,9 +34,9 @@ FACES = "celeba"  # the course's face/
 def list_splits(tree: Tree, dataset: str) -> dict[str, Listing]:
     """The train and test set of mnistm, usps, svhn or celeba, wherever in the tree the course's folders begin."""
     if dataset == FACES:
-        home = find_home(tree, "face/", [{"train/", "test/"}, {"train/", "val/"}])
+        home = find_home(tree, "face/", [("train/", "test/"), ("train/", "val/")])
     else:
-        home = find_home(tree, f"digits/{dataset}/", [{"train/", "test/"}, {"data/"}])
+        home = find_home(tree, f"digits/{dataset}/", [("train/", "test/"), ("data/",)])
     problems = Problems()
     if dataset == FACES:
         splits = list_faces(tree, home, problems)
@@ -64,13 +64,13 @@ def list_pool(tree: Tree, home: str, problems: Problems) -> list[Listing]:
     return digits(*match(tree, tables, images.values(), exactly(images), problems), problems)
 
 
-def find_home(tree: Tree, folder: str, layouts: list[set[str]]) -> str:
+def find_home(tree: Tree, folder: str, layouts: list[tuple[str, ...]]) -> str:
     """The one folder of this name, wherever it is, in which things lie in one of the layouts."""
     pattern = re.compile(rf"(?:[^/]+/)*?{folder}(?=.)")
     named = sorted({found[0] for file in tree.files if (found := pattern.match(file))})
-    homes = [home for home in named if any(layout <= rooms(tree, home) for layout in layouts)]
+    homes = [home for home in named if any(set(layout) <= rooms(tree, home) for layout in layouts)]
     if not homes:
-        wanted = " or ".join(" and ".join(sorted(layout, reverse=True)) for layout in layouts)
+        wanted = " or ".join(" and ".join(layout) for layout in layouts)
         raise UserError(
             f"{tree.name}: has no {folder} with {wanted} in it; "
             "give the course's hw2_data or hw3_data, or the folder or archive that holds it"

@@ -1,0 +1,263 @@
+"""The course's folders: each year's layout is recognised by itself, and all that is amiss is said at once."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import complaint
+from drawn import (
+    ATTRIBUTES,
+    Files,
+    answers_of,
+    digit_of,
+    digit_table,
+    face_table,
+    numbered,
+    png,
+    write_folder,
+    write_tar,
+    write_zip,
+)
+
+from hw2core.data.course import list_splits
+from hw2core.data.frames import colour
+from hw2core.data.listings import Listing
+from hw2core.data.pictures import read_pictures
+from hw2core.data.trees import open_tree
+
+TRAIN, TEST = numbered(0, 12), numbered(12, 17)
+DOMAINS = ("mnistm", "svhn", "usps")
+
+
+def images(folder: str, names: list[str], mode: str = "RGB") -> Files:
+    return {f"{folder}/{name}": png(name, mode) for name in names}
+
+
+def folders_and_tables(home: str, blank: str, mode: str = "RGB") -> Files:
+    header, comma = f"image_name,{blank}label", f",{blank}"
+    return {
+        **images(f"{home}/train", TRAIN, mode),
+        **images(f"{home}/test", TEST, mode),
+        f"{home}/train.csv": digit_table(TRAIN, header, comma),
+        f"{home}/test.csv": digit_table(TEST, header, comma),
+    }
+
+
+def pool(home: str, blank: str, mode: str = "RGB") -> Files:
+    header, comma = f"image_name,{blank}label", f",{blank}"
+    return {
+        **images(f"{home}/data", TRAIN + TEST, mode),
+        f"{home}/train.csv": digit_table(TRAIN[::-1], header, comma),
+        f"{home}/val.csv": digit_table(TEST, header, comma),
+    }
+
+
+def year_2020(blank: str = "") -> Files:
+    tables = {"face/train.csv": face_table(TRAIN), "face/test.csv": face_table(TEST)}
+    files = year_2021(blank) | {f"hw2_data/{name}": content for name, content in tables.items()}
+    return {name.replace("hw2_data", "hw3_data"): content for name, content in files.items()}
+
+
+def year_2021(blank: str = "") -> Files:
+    files = images("hw2_data/face/train", TRAIN) | images("hw2_data/face/test", TEST)
+    for domain in DOMAINS:
+        files |= folders_and_tables(f"hw2_data/digits/{domain}", blank, "L" if domain == "usps" else "RGB")
+    return files
+
+
+def year_2022(blank: str = "") -> Files:
+    files = images("hw2_data/face/train", TRAIN) | images("hw2_data/face/val", TEST)
+    for domain in DOMAINS:
+        files |= pool(f"hw2_data/digits/{domain}", blank, "L" if domain == "usps" else "RGB")
+        files[f"hw2_data/digits/{domain}/test.csv"] = digit_table(["99999.png"])  # no such image
+    return files
+
+
+YEARS: dict[str, Callable[[str], Files]] = {"2020": year_2020, "2021": year_2021, "2022": year_2022}
+
+
+def as_its_top(place: Path, files: Files) -> Path:
+    """The path of hw2_data or hw3_data itself."""
+    write_folder(place, files)
+    return place / next(iter(files)).partition("/")[0]
+
+
+PLACES: dict[str, Callable[[Path, Files], Path]] = {
+    "the folder around it": write_folder,
+    "itself": as_its_top,
+    "deep in a folder": lambda place, files: write_folder(place / "a" / "b", files).parent,
+    "zip": lambda place, files: write_zip(place.with_suffix(".zip"), files),
+    "tar.gz": lambda place, files: write_tar(place.with_suffix(".tar.gz"), files),
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def names_of(listing: Listing) -> list[str]:
+    return [file.rpartition("/")[2] for file in listing.files]
+
+
+def listed(files: Files, dataset: str) -> dict[str, Listing]:
+    shutil.rmtree("set", ignore_errors=True)
+    return list_splits(open_tree(write_folder(Path("set"), files)), dataset)
+
+
+def complaints(files: Files, dataset: str = "usps") -> list[str]:
+    return (complaint(lambda: listed(files, dataset)) or "").splitlines()
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("year", YEARS)
+def test_every_layout_is_recognised_wherever_it_lies(year: str, place: str, blank: str) -> None:
+    tree = open_tree(PLACES[place](Path("set"), YEARS[year](blank)))
+    for domain in DOMAINS:
+        splits = list_splits(tree, domain)
+        for split, names in (("train", TRAIN), ("test", TEST)):
+            assert names_of(splits[split]) == names
+            assert splits[split].labels.tolist() == [digit_of(name) for name in names]
+            assert splits[split].labels.dtype == np.uint8
+            assert splits[split].attributes is None
+    faces = list_splits(tree, "celeba")
+    for split, names in (("train", TRAIN), ("test", TEST)):
+        assert names_of(faces[split]) == names
+        known = year == "2020"
+        assert faces[split].attributes == (ATTRIBUTES if known else [])
+        assert faces[split].labels.tolist() == [answers_of(name) if known else [] for name in names]
+        assert faces[split].labels.shape == (len(names), 3 if known else 0)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_the_same_images_are_the_same_arrays_in_the_layouts_of_two_years(domain: str) -> None:
+    arrays = []
+    for year in (year_2021, year_2022):
+        shutil.rmtree("set", ignore_errors=True)
+        tree = open_tree(write_folder(Path("set"), year()))
+        splits = list_splits(tree, domain)
+        arrays.append([read_pictures(tree, splits[name].files, colour) for name in ("train", "test")])
+        arrays[-1] += [splits[name].labels for name in ("train", "test")]
+    for old, new in zip(*arrays, strict=True):
+        assert (old == new).all()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "wanted"),
+    [
+        ("usps", "has no digits/usps/ with train/ and test/ or data/ in it"),
+        ("celeba", "has no face/ with train/ and test/ or train/ and val/ in it"),
+    ],
+)
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"readme.txt": b""},
+        {"digits/usps/train/0.png": b"", "digits/mnistm/data/0.png": b"", "face/train/0.png": b""},
+        {"usps/train/0.png": b"", "usps/test/0.png": b"", "interface/train/0.png": b"", "interface/val/0.png": b""},
+    ],
+)  # fmt: skip
+def test_no_layout_is_one_line_that_says_what_was_looked_for(files: Files, dataset: str, wanted: str) -> None:
+    assert complaints(files, dataset) == [
+        f"set: {wanted}; give the course's hw2_data or hw3_data, or the folder or archive that holds it"
+    ]
+
+
+def test_two_years_side_by_side_are_not_mixed_up() -> None:
+    assert complaints(year_2020() | year_2022()) == [
+        "set: has both hw2_data/digits/usps/ and hw3_data/digits/usps/; give a folder that holds but one"
+    ]
+
+
+def small_2021() -> Files:
+    return folders_and_tables("digits/usps", "")
+
+
+def small_2022() -> Files:
+    return pool("digits/usps", "")
+
+
+def test_all_that_is_amiss_with_folders_and_tables_is_one_report() -> None:
+    files = small_2021()
+    del files["digits/usps/train/00003.png"]
+    files["digits/usps/train/extra.png"] = b""
+    files["digits/usps/train/notes.txt"] = b""
+    files["digits/usps/other/00000.png"] = b""
+    files["digits/usps/train.csv"] += b"00004.png,1\n00005.png,11\n"
+    files["digits/usps/test.csv"] = files["digits/usps/test.csv"].replace(
+        f"00013.png,{digit_of('00013.png')}".encode(), b"00013.png,10"
+    )
+    usps = "set/digits/usps"
+    assert complaints(files) == [
+        f"{usps}/other/00000.png: is in no split: those are in digits/usps/train/ and digits/usps/test/; move it there or take it away",
+        f"{usps}/train/notes.txt: is not a png, jpeg or bmp image by its name; convert it or take it away",
+        f"{usps}/train.csv, line 5: names 00003.png, which is not there; add the image or take the line out",
+        f"{usps}/train.csv, line 14: names 00004.png, and so does {usps}/train.csv, line 6; take one of the lines out",
+        f"{usps}/train.csv, line 15: names 00005.png, and so does {usps}/train.csv, line 7; take one of the lines out",
+        f"{usps}/train/extra.png: has no line in train.csv; write one or take it away",
+        f"{usps}/train.csv, line 15: has the label 11; write a digit, 0 to 9, alone",
+        f"{usps}/test.csv, line 3: has the label 10; write a digit, 0 to 9, alone",
+    ]
+
+
+def test_all_that_is_amiss_with_a_pool_is_one_report() -> None:
+    files = small_2022()
+    files["digits/usps/val.csv"] += b"00001.png,1\n77777.png,1\n"
+    files["digits/usps/data/88888.png"] = b""
+    files["digits/usps/train/00000.png"] = b""
+    usps = "set/digits/usps"
+    assert complaints(files) == [
+        f"{usps}/train/00000.png: is in no split: those are in digits/usps/data/; move it there or take it away",
+        f"{usps}/val.csv, line 7: names 00001.png, and so does {usps}/train.csv, line 12; take one of the lines out",
+        f"{usps}/val.csv, line 8: names 77777.png, which is not there; add the image or take the line out",
+        f"{usps}/data/88888.png: has no line in train.csv or val.csv; write one or take it away",
+    ]
+
+
+@pytest.mark.parametrize(("files", "table"), [(small_2021(), "test.csv"), (small_2022(), "val.csv")])
+def test_a_table_that_is_not_there_is_the_only_complaint(files: Files, table: str) -> None:
+    del files[f"digits/usps/{table}"]
+    assert complaints(files) == [
+        f"set/digits/usps/{table}: is not there; add the table that names these images"
+    ]
+
+
+@pytest.mark.parametrize(("files", "table"), [(small_2021(), "test.csv"), (small_2022(), "val.csv")])
+def test_a_table_that_cannot_be_read_is_the_only_complaint(files: Files, table: str) -> None:
+    files[f"digits/usps/{table}"] = b"\xff\xfe"
+    assert complaints(files) == [f"set/digits/usps/{table}: is not UTF-8 text (at byte 0); save it as UTF-8"]
+
+
+def test_digits_without_tables_are_refused() -> None:
+    files = {name: content for name, content in small_2021().items() if name.endswith(".png")}
+    assert complaints(files) == [
+        "set/digits/usps/train.csv: is not there",
+        "set/digits/usps/test.csv: is not there",
+        "add the table that names these images",
+    ]
+
+
+def test_faces_have_both_tables_or_none() -> None:
+    files = images("face/train", TRAIN) | images("face/test", TEST) | {"face/train.csv": face_table(TRAIN)}
+    assert complaints(files, "celeba") == [
+        "set/face/test.csv: is not there; add the table that names these images"
+    ]
+
+
+def test_faces_are_not_labelled_like_digits() -> None:
+    files = images("face/train", TRAIN) | images("face/test", TEST)
+    files |= {"face/train.csv": digit_table(TRAIN), "face/test.csv": digit_table(TEST)}
+    lines = complaints(files, "celeba")
+    assert lines[0] == "set/face/train.csv: has a column label, which is for digits"
+
+
+def test_names_that_would_not_come_through_are_refused() -> None:
+    files = images("face/train", TRAIN) | images("face/test", [" a.png", "b\\c.png", "d.png"])
+    assert complaints(files, "celeba") == [
+        "set/face/test/ a.png: has blanks at an edge or odd signs in its name",
+        "set/face/test/b\\c.png: has blanks at an edge or odd signs in its name",
+        "rename it",
+    ]
