@@ -113,7 +113,7 @@ class Training(Section):
 
 
 class Classifier(Training):
-    pass
+    augment: Literal["none", "weak", "strong"]
 
 
 class Adapter(Training):
@@ -121,10 +121,29 @@ class Adapter(Training):
 
 
 class Dann(Adapter):
-    arch: Literal["R19"]
+    arch: Literal["R19", "R20", "R21", "ResNet"]
+    augment: Literal["none", "weak", "strong"]
     reversal: Float = Field(ge=0, le=100)
     reversal_schedule: Literal["ganin", "constant"]
     batches: Literal["together", "apart"]
+
+
+class Adda(Adapter):
+    augment: Literal["none", "weak", "strong"]
+    critic: Literal["R19", "R20"]
+    critic_lr: Float = Field(gt=0, le=10)
+    smoothing: Float = Field(ge=0, lt=1)
+
+
+class Dsn(Adapter):
+    augment: Literal["none", "weak", "strong"]
+    reconstruction: Float = Field(ge=0, le=100)
+    difference: Float = Field(ge=0, le=100)
+    similarity: Float = Field(ge=0, le=100)
+
+
+class Adamatch(Adapter):
+    confidence: Float = Field(ge=0, le=1)
 
 
 class Tsne(Section):
@@ -140,6 +159,9 @@ class Params(Section):
     pairs: dict[str, Pair] = Field(min_length=1)
     classifier: Classifier
     dann: Dann
+    adda: Adda
+    dsn: Dsn
+    adamatch: Adamatch
     tsne: Tsne
 
 

@@ -23,6 +23,7 @@ class Reader:
         path = f"{self._path}.{name}".lstrip(".")
         value = getattr(self._model, name)
         if isinstance(value, BaseModel):
+            self._reads.add(f"{path}.")  # opened: whoever is handed it may read any value or none
             return Reader(value, path, self._reads)
         if isinstance(value, dict):
             return Table(value, path, self._reads)
@@ -89,7 +90,8 @@ def run(command: list[str]) -> dict[str, Any]:
     }
     return {
         "status": status,
-        "reads": sorted(reads),
+        "reads": sorted(read for read in reads if not read.endswith(".")),
+        "opened": sorted(read.removesuffix(".") for read in reads if read.endswith(".")),
         "imports": sorted(str(file.relative_to(root)) for file in files),
     }
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from hw2core.data.batches import ImageSet
 
 BATCH = 500
+TEMPERATURE = 0.05  # of the soft neighbourhood density, as its authors set it
 Network = Callable[[Tensor], Tensor]
 
 
@@ -46,6 +47,17 @@ def information(logits: Tensor) -> float:
     entropy_of_mean = -(mean * mean.clamp_min(1e-30).log()).sum()
     mean_entropy = -(log.exp() * log).sum(1).mean()
     return (entropy_of_mean - mean_entropy).item()
+
+
+def density(logits: Tensor) -> float:
+    """Soft neighbourhood density (Saito et al., ICCV 2021), in nats: how many near neighbours an image has among
+    the others, by the likeness of their predictions. High where the predictions lie in dense groups. It
+    looks at no label; a network that calls all images the same deceives it, `information` is not deceived."""
+    predictions = F.normalize(logits.double().softmax(dim=1), dim=1)
+    likeness = predictions @ predictions.T / TEMPERATURE
+    likeness.fill_diagonal_(-torch.inf)  # nobody is his own neighbour
+    log = F.log_softmax(likeness, dim=1).fill_diagonal_(0)
+    return -(log.exp().fill_diagonal_(0) * log).sum(1).mean().item()
 
 
 def spread(values: list[float]) -> dict[str, float | int | list[float] | None]:

@@ -14,8 +14,10 @@ from hw2core.params import ADAPTERS, Params
 
 
 def title(column: str) -> str:
-    """A method's or bound's name as it is printed: DANN for dann."""
-    return column.upper() if column in ADAPTERS else column
+    """A method's or bound's name as it is printed: AdaMatch for adamatch, DANN for dann."""
+    if column not in ADAPTERS:
+        return column
+    return {"adamatch": "AdaMatch"}.get(column, column.upper())
 
 
 def read_metrics(layout: Layout, stage: str, item: str, *needed: str) -> dict[str, Any]:

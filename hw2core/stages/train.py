@@ -12,11 +12,19 @@ from hw2core.engine import journal, resume
 from hw2core.engine.device import Device, choose_device
 from hw2core.engine.loop import Trained, Watch, train
 from hw2core.engine.randomness import seed_torch
-from hw2core.judges.classification import accuracy, information, log_likelihood, outputs, spread
+from hw2core.files import sha256_of
+from hw2core.judges.classification import accuracy, density, information, log_likelihood, outputs, spread
 from hw2core.layout import Layout
 from hw2core.params import Params, Training
 from hw2core.stages.names import check_domain, get_pair
-from hw2core.stages.predictors import Predictor, build_adapter, build_classifier
+from hw2core.stages.predictors import (
+    Predictor,
+    StartsFromSource,
+    build_adapter,
+    build_classifier,
+    source_model,
+    start_from_source,
+)
 
 UNLABELLED = 1000  # images that the label-free criterion looks at
 
@@ -45,7 +53,7 @@ def train_classifier(params: Params, layout: Layout, domain: str) -> None:
         layout,
         device,
         settings=params.classifier,
-        build=lambda: build_classifier(params),
+        build=lambda seed: build_classifier(params),
         batches=batches,
         look=look,
         chooses="held_out_log_likelihood",
@@ -61,10 +69,19 @@ def train_adapter(params: Params, layout: Layout, method: str, pair_name: str) -
     settings = getattr(params, method)
     device = choose_device(params.engine)
     source, held_out = training_images(params, layout, pair.source, device)
+    facts: dict[str, Any] = {"arch": params.dann.arch}
+    if isinstance(build_adapter(params, method), StartsFromSource):
+        facts["start"] = sha256_of(source_model(layout, pair.source))
     # The target's training labels are used by nothing below: a batch drops them.
     target = resident(open_split(layout.ready(pair.target), "train"), device)
     unlabelled = target.first(UNLABELLED)
     test = resident(open_split(layout.ready(pair.target), "test"), device)
+
+    def build(seed: int) -> Predictor:
+        system = build_adapter(params, method)
+        if isinstance(system, StartsFromSource):
+            start_from_source(system, layout, pair.source, seed)
+        return system
 
     def batches(*names: str | int) -> Callable[[int], Any]:
         sources = labelled(params, pair.source, source, settings.batch, *names, "source")
@@ -72,8 +89,10 @@ def train_adapter(params: Params, layout: Layout, method: str, pair_name: str) -
         return lambda k: (*sources(k), targets.at(k)[0])
 
     def look(system: Predictor) -> dict[str, float]:
+        unlabelled_logits = outputs(system.logits, unlabelled)
         return {
-            "information": information(outputs(system.logits, unlabelled)),
+            "information": information(unlabelled_logits),
+            "density": density(unlabelled_logits),
             "source_accuracy": accuracy(outputs(system.logits, held_out), held_out.labels),
             "test_accuracy": accuracy(outputs(system.logits, test), test.labels),
         }
@@ -85,14 +104,14 @@ def train_adapter(params: Params, layout: Layout, method: str, pair_name: str) -
         layout,
         device,
         settings=settings,
-        build=lambda: build_adapter(params, method),
+        build=build,
         batches=batches,
         look=look,
         chooses="information",
         criterion=f"information maximisation over {len(unlabelled)} unlabelled target training images",
         test_images=len(test),
         reads=[pair.source, pair.target],
-        facts={},
+        facts=facts,
     )
 
 
@@ -125,7 +144,7 @@ def train_seeds(
     device: Device,
     *,
     settings: Training,
-    build: Callable[[], Predictor],
+    build: Callable[[int], Predictor],
     batches: Callable[..., Callable[[int], Any]],
     look: Callable[[Predictor], dict[str, float]],
     chooses: str,
@@ -154,7 +173,7 @@ def train_seeds(
     for seed in params.seeds:
         names = (stage, item, f"seed {seed}")
         seed_torch(*names, "initial weights")
-        system = build()
+        system = build(seed)
         runs[seed] = train(
             system,
             batches(*names, "order"),

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.optim import Adam
 from torch.optim.optimizer import Optimizer
 
+from hw2core.data.augment import AUGMENTATIONS
 from hw2core.params import Classifier as Settings
 from hw2core.systems.backbones import BACKBONES
 
@@ -18,6 +19,7 @@ from hw2core.systems.backbones import BACKBONES
 class Classifier:
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
+        self.augment = AUGMENTATIONS[settings.augment]
         parts = BACKBONES[arch]()
         self.networks = nn.ModuleDict({name: parts[name] for name in ("extractor", "label_head")})
 
@@ -34,7 +36,7 @@ class Classifier:
 
     def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
         images, labels = batch
-        loss = F.cross_entropy(self.logits(images), labels)
+        loss = F.cross_entropy(self.logits(self.augment(images)), labels)
         self.optimisers["all"].zero_grad()
         loss.backward()
         self.optimisers["all"].step()

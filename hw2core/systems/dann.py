@@ -6,7 +6,6 @@ extractor, behind a layer that reverses the gradient, learns features that serve
 
 import math
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,29 +13,18 @@ from torch.nn import functional as F
 from torch.optim import Adam
 from torch.optim.optimizer import Optimizer
 
+from hw2core.data.augment import AUGMENTATIONS
 from hw2core.params import Dann as Settings
-from hw2core.systems.backbones import BACKBONES
+from hw2core.systems.backbones import BACKBONES, ReverseGradient
 
 SOURCE, TARGET = 0, 1
 
 
-class ReverseGradient(torch.autograd.Function):
-    """The identity on the way forward; minus `weight` times the gradient on the way back."""
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, weight: float) -> Tensor:
-        ctx.weight = weight
-        return features.view_as(features)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return -ctx.weight * gradients[0], None
-
-
 class Dann:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
-        self.networks = BACKBONES[settings.arch]()
+        self.augment = AUGMENTATIONS[settings.augment]
+        self.networks = BACKBONES[arch]()
 
     @cached_property
     def optimisers(self) -> dict[str, Optimizer]:
@@ -51,7 +39,7 @@ class Dann:
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
         source, labels, target = batch
-        source_features, target_features = self.extract(source, target)
+        source_features, target_features = self.extract(self.augment(source), self.augment(target))
         label_loss = F.cross_entropy(self.networks["label_head"](source_features), labels)
 
         features = torch.cat([source_features, target_features])
