@@ -25,7 +25,13 @@ def markdown(context: dict[str, Any]) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # Markdown; the HTML page escapes whatever HTML stands in it
     )
-    environment.filters |= {"arrow": arrow, "title": title, "figure": figure, "share": share}
+    environment.filters |= {
+        "arrow": arrow,
+        "title": title,
+        "figure": figure,
+        "share": share,
+        "number": number,
+    }
     return environment.get_template("report.md.j2").render(context)
 
 

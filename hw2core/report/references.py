@@ -5,6 +5,9 @@ SVHN are the course's. None of it is printed beside a figure of another domain, 
 """
 
 from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,18 @@ BASELINES = {
     "usps-svhn": "28",
 }
 """What the course asks for."""
+
+
+def beside(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """For each of our pairs that others measured too: their figures, the best known and what the course asks for."""
+    return [
+        {
+            "pair": row["pair"],
+            "ours": row,
+            "reports": [reference for reference in REPORTS if reference.pair == row["pair"]],
+            "best": BEST[row["pair"]],
+            "baseline": BASELINES.get(row["pair"]),
+        }
+        for row in table.to_dict("records")
+        if row["pair"] in BEST
+    ]

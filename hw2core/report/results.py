@@ -1,5 +1,6 @@
 """The results, read from what the stages left, as tables. Nothing is computed here that a stage measured."""
 
+from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -89,23 +90,44 @@ def adaptation_table(params: Params, layout: Layout, which: str = "last") -> pd.
     return table.set_index("pair").loc[order].reset_index()
 
 
-def verdicts(table: pd.DataFrame, method: str) -> list[str]:
-    """A sentence for each pair on whether the method lies between its bounds, where it should."""
+def selection_table(params: Params, layout: Layout) -> pd.DataFrame:
+    """A row for every method on every pair: accuracy at the last step and at the steps that each criterion would
+    choose, as the training noted it; `oracle` has looked at the target's labels."""
+    rows = []
+    for pair in params.pairs:
+        for method in ADAPTERS:
+            training = read_metrics(layout, "evaluate", f"{method}-{pair}", "training")["training"]
+            row: dict[str, Any] = {"pair": pair, "method": method}
+            for which in ("last", "chosen", "density", "oracle"):
+                accuracy = training["accuracy"][which]
+                row |= {which: accuracy["mean"], f"{which} std": accuracy["std"]}
+            rows.append(row)
+    columns = [
+        column for which in ("last", "chosen", "density", "oracle") for column in (which, f"{which} std")
+    ]
+    return pd.DataFrame(rows).astype(dict.fromkeys(columns, float))
+
+
+def verdicts(table: pd.DataFrame, methods: Sequence[str]) -> list[str]:
+    """A sentence for each pair on the method that does best, and on those that do not lie between their bounds."""
     sentences = []
-    for _, row in table.dropna(subset=[method]).iterrows():
-        name = row["pair"].replace("-", " \u2192 ")
-        low, mean, high = row["source only"], row[method], row["target only"]
-        if low < mean < high:
-            sentences.append(
-                f"{name}: {title(method)} gains {mean - low:.1f} points on source only and closes "
-                f"{row[f'{method} gap closed']:.0f} % of the gap."
+    for _, row in table.dropna(subset=list(methods)).iterrows():
+        low, high = row["source only"], row["target only"]
+        best = max(methods, key=lambda method: row[method])
+        said = [row["pair"].replace("-", " \u2192 ") + ":"]
+        if low < row[best] <= high:
+            said.append(
+                f"{title(best)} does best; it gains {row[best] - low:.1f} points on source only and closes "
+                f"{row[f'{best} gap closed']:.0f} % of the gap."
             )
-        elif mean <= low:
-            sentences.append(
-                f"**{name}: {title(method)} does not help.** It stays {low - mean:.1f} points below source only."
-            )
-        else:
-            sentences.append(
-                f"**{name}: {title(method)} lies above target only**, by {mean - high:.1f} points."
-            )
+        for method in methods:
+            if row[method] <= low:
+                said.append(
+                    f"**{title(method)} does not help:** it stays {low - row[method]:.1f} points below source only."
+                )
+            elif row[method] > high:
+                said.append(
+                    f"**{title(method)} lies above target only**, by {row[method] - high:.1f} points."
+                )
+        sentences.append(" ".join(said))
     return sentences

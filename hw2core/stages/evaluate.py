@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -73,15 +74,16 @@ def evaluate(params: Params, layout: Layout, method: str, pair_name: str) -> Non
     )
 
 
-def about_training(layout: Layout, stage: str, item: str) -> dict[str, str]:
+def about_training(layout: Layout, stage: str, item: str) -> dict[str, Any]:
     """What the report says of the training that was judged, and which history is its own.
 
     The report depends on the evaluations, not on the trainings' folders: those hold the weights, which a fresh
     clone lacks, and DVC takes a folder that lacks a file for changed.
     """
     folder = layout.stage(stage, item)
-    metrics = read_metrics(layout, stage, item, "chosen_by", "device")
+    metrics = read_metrics(layout, stage, item, "accuracy", "chosen_by", "device")
     return {
+        "accuracy": metrics["accuracy"],
         "chosen_by": metrics["chosen_by"],
         "device": metrics["device"],
         "history": sha256_of(folder / "history.csv"),

@@ -12,7 +12,7 @@ from hw2core.errors import UserError
 from hw2core.files import new_folder, write_whole
 from hw2core.layout import Layout
 from hw2core.params import ADAPTERS, Params
-from hw2core.report import figures, pages, results
+from hw2core.report import figures, pages, references, results
 from hw2core.stages.predictors import Predictor, build_adapter, build_classifier
 
 LIBRARIES = ("torch", "numpy", "scikit-learn", "pandas", "pillow", "matplotlib")
@@ -24,9 +24,10 @@ def report(params: Params, layout: Layout) -> None:
     last, chosen = (results.adaptation_table(params, layout, which) for which in ("last", "chosen"))
     histories = results.read_histories(params, layout)
     tests = {str(domain): open_split(layout.ready(domain), "test") for domain in params.data.domains}
-    text = pages.markdown(context(params, layout, last, chosen))
+    selection = results.selection_table(params, layout)
+    text = pages.markdown(context(params, layout, last, chosen, selection))
     with new_folder(layout.reports / "tables") as folder:
-        for name, table in (("accuracy_last", last), ("accuracy_chosen", chosen)):
+        for name, table in (("accuracy_last", last), ("accuracy_chosen", chosen), ("selection", selection)):
             write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g").encode())
     with new_folder(layout.reports / "figures") as folder:
         figures.save(figures.samples(tests), folder / "samples.png")
@@ -37,7 +38,9 @@ def report(params: Params, layout: Layout) -> None:
     write_whole(layout.reports / "report.html", page.encode())
 
 
-def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataFrame) -> dict[str, Any]:
+def context(
+    params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataFrame, selection: pd.DataFrame
+) -> dict[str, Any]:
     """What the template says, gathered from the stages."""
     abouts = [read_about(layout.ready(domain)) for domain in params.data.domains]
     evaluations = {
@@ -55,12 +58,15 @@ def context(params: Params, layout: Layout, last: pd.DataFrame, chosen: pd.DataF
     digits = sorted({digit for about in abouts for digit in about["classes"]})
     return {
         "methods": ADAPTERS,
+        "pairs": list(params.pairs),
         "embedded": [about["name"] for about in abouts if about["source"] == "embedded"],
         "seeds": params.seeds,
         "last": last.to_dict("records"),
         "chosen": chosen.to_dict("records"),
+        "selection": selection.to_dict("records"),
+        "others": references.beside(last),
         "unrun": len(last) > len(params.pairs),
-        "sentences": [sentence for method in ADAPTERS for sentence in results.verdicts(last, method)],
+        "sentences": results.verdicts(last, ADAPTERS),
         "classifier_criterion": trainings[0]["chosen_by"],
         "adapter_criterion": trainings[-1]["chosen_by"],
         "maps": [

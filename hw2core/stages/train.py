@@ -58,6 +58,7 @@ def train_classifier(params: Params, layout: Layout, domain: str) -> None:
         look=look,
         chooses="held_out_log_likelihood",
         criterion=f"log-likelihood of {len(held_out)} held-out training images",
+        compared={},
         test_images=len(test),
         reads=[domain],
         facts={"arch": params.dann.arch},
@@ -109,6 +110,7 @@ def train_adapter(params: Params, layout: Layout, method: str, pair_name: str) -
         look=look,
         chooses="information",
         criterion=f"information maximisation over {len(unlabelled)} unlabelled target training images",
+        compared={"density": "density", "oracle": "test_accuracy"},
         test_images=len(test),
         reads=[pair.source, pair.target],
         facts=facts,
@@ -149,11 +151,15 @@ def train_seeds(
     look: Callable[[Predictor], dict[str, float]],
     chooses: str,
     criterion: str,
+    compared: dict[str, str],
     test_images: int,
     reads: list[str],
     facts: dict[str, Any],
 ) -> None:
     """Train one system for each seed and write the stage's model, history and metrics.
+
+    `chooses` names the noted value that chooses a step; `compared` others that the metrics say the accuracy of
+    as well, whose weights are not kept.
 
     A seed that is done keeps its checkpoint until all are, so that a killed stage repeats nothing of it.
     """
@@ -202,14 +208,10 @@ def train_seeds(
         {
             "accuracy": {
                 "last": spread([run.history[-1]["test_accuracy"] for run in runs.values()]),
-                "chosen": spread(
-                    [
-                        row["test_accuracy"]
-                        for run in runs.values()
-                        for row in run.history
-                        if row["step"] == run.chosen_step
-                    ]
-                ),
+                **{
+                    name: spread([highest(run.history, value)["test_accuracy"] for run in runs.values()])
+                    for name, value in {"chosen": chooses, **compared}.items()
+                },
             },
             "test_images": test_images,
             "steps": settings.steps,
@@ -220,3 +222,8 @@ def train_seeds(
         },
     )
     resume.forget(checkpoints)
+
+
+def highest(history: list[journal.Row], value: str) -> journal.Row:
+    """The line of the history at which a noted value is highest, the first if there are several."""
+    return max(history, key=lambda row: row[value])

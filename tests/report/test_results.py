@@ -10,7 +10,8 @@ from hw2core.engine.journal import write_metrics
 from hw2core.judges.classification import spread
 from hw2core.layout import Layout
 from hw2core.params import ADAPTERS, Params
-from hw2core.report.results import adaptation_table, verdicts
+from hw2core.report.references import BEST, REPORTS, beside
+from hw2core.report.results import adaptation_table, selection_table, verdicts
 
 METHOD = ADAPTERS[0]
 # Accuracy of each domain's classifier on each domain, of three seeds: the mean is in the middle.
@@ -19,6 +20,7 @@ BOUNDS = {
     "blended": {"handwritten": 70.0, "blended": 80.0, "printed": 50.0},
     "printed": {"handwritten": 60.0, "blended": 20.0, "printed": 95.0},
 }
+CRITERIA = {"last": 10.0, "chosen": 20.0, "density": 30.0, "oracle": 40.0}
 ADAPTED = {"blended-handwritten": 85.0, "handwritten-printed": 35.0}
 
 
@@ -88,8 +90,40 @@ def test_figures_at_the_chosen_step_are_apart(params: Params, layout: Layout) ->
         assert chosen.loc["blended-handwritten", column] == last.loc["blended-handwritten", column] + 2
 
 
+def test_the_best_method_is_named_and_those_below_the_lower_bound(params: Params, layout: Layout) -> None:
+    other = ADAPTERS[1]
+    write_metrics(layout.stage("evaluate", f"{other}-blended-handwritten"), {"accuracy": accuracy(88.0)})
+    sentence = verdicts(adaptation_table(params, layout), [METHOD, other])[0]
+    assert sentence.startswith("blended \u2192 handwritten: ADDA does best; it gains 18.0 points")
+    assert "help" not in sentence
+
+
+def test_every_criterion_has_a_figure_of_every_method_and_pair(params: Params, layout: Layout) -> None:
+    at = {which: spread([mean, mean + 2]) for which, mean in CRITERIA.items()}
+    for method in ADAPTERS:
+        for pair in ADAPTED:
+            folder = layout.stage("evaluate", f"{method}-{pair}")
+            write_metrics(folder, {"accuracy": accuracy(50.0), "training": {"accuracy": at}})
+    table = selection_table(params, layout)
+    assert list(zip(table["pair"], table["method"], strict=True)) == [
+        (p, m) for p in ADAPTED for m in ADAPTERS
+    ]
+    for which, mean in CRITERIA.items():
+        assert set(table[which]) == {mean + 1}
+        assert set(table[f"{which} std"]) == {2**0.5}
+
+
+def test_others_figures_stand_beside_pairs_of_their_names_alone() -> None:
+    table = pd.DataFrame([{"pair": "mnistm-usps", "dann": 1.0}, {"pair": "blended-printed", "dann": 2.0}])
+    (one,) = beside(table)
+    assert one["ours"] == {"pair": "mnistm-usps", "dann": 1.0}
+    assert [reference.report for reference in one["reports"]] == ["R21", "R22a", "R22b"]
+    assert all(r.source_only < r.target_only for r in REPORTS)
+    assert {r.pair for r in REPORTS} == set(BEST)
+
+
 def test_a_method_that_does_not_help_is_said_not_to(params: Params, layout: Layout) -> None:
-    sentences = verdicts(adaptation_table(params, layout), METHOD)
+    sentences = verdicts(adaptation_table(params, layout), [METHOD])
     assert len(sentences) == len(ADAPTED)
     helps, harms = sentences
     assert "15.0 points" in helps
@@ -100,6 +134,6 @@ def test_a_method_that_does_not_help_is_said_not_to(params: Params, layout: Layo
 
 def test_a_method_above_its_upper_bound_is_pointed_out(params: Params, layout: Layout) -> None:
     write_metrics(layout.stage("evaluate", f"{METHOD}-blended-handwritten"), {"accuracy": accuracy(93.0)})
-    sentence = verdicts(adaptation_table(params, layout), METHOD)[0]
+    sentence = verdicts(adaptation_table(params, layout), [METHOD])[0]
     assert "above target only" in sentence
     assert "3.0 points" in sentence
