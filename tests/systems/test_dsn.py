@@ -32,7 +32,9 @@ def test_equal_codes_of_two_numbers_by_hand() -> None:
 def test_the_difference_looks_at_neither_mean_nor_length() -> None:
     random = torch.Generator().manual_seed(0)
     shared, private = torch.randn((2, 30, 5), generator=random)
-    assert torch.allclose(difference(7 * shared + 3, 0.1 * private - 5), difference(shared, private), rtol=1e-4)
+    assert torch.allclose(
+        difference(7 * shared + 3, 0.1 * private - 5), difference(shared, private), rtol=1e-4
+    )
 
 
 def test_an_even_shift_of_an_image_costs_nothing_and_a_shape_does() -> None:

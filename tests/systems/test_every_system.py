@@ -12,7 +12,9 @@ from hw2core.params import ADAPTERS, Params
 from hw2core.stages.predictors import Predictor, StartsFromSource, build_adapter, build_classifier
 
 SYSTEMS = ("classifier", *ADAPTERS)
-LEARNERS = tuple(name for name in SYSTEMS if name != "adda")  # ADDA reads labels only in the classifier's training
+LEARNERS = tuple(
+    name for name in SYSTEMS if name != "adda"
+)  # ADDA reads labels only in the classifier's training
 every_system = pytest.mark.parametrize("name", SYSTEMS)
 every_learner = pytest.mark.parametrize("name", LEARNERS)
 
