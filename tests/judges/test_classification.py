@@ -11,7 +11,16 @@ from torch import Tensor, nn
 from hw2core.data.batches import ImageSet
 from hw2core.engine.device import Device
 from hw2core.judges import classification
-from hw2core.judges.classification import accuracy, information, log_likelihood, outputs, per_class, spread
+from hw2core.judges.classification import (
+    TEMPERATURE,
+    accuracy,
+    density,
+    information,
+    log_likelihood,
+    outputs,
+    per_class,
+    spread,
+)
 
 
 def certain(classes: list[int], of: int = 10) -> Tensor:
@@ -70,6 +79,28 @@ def test_information_of_a_case_by_hand() -> None:
 def test_information_is_a_number_between_nothing_and_ln_10(seed: int, count: int, scale: float) -> None:
     logits = scale * torch.randn((count, 10), generator=torch.Generator().manual_seed(seed))
     assert -1e-9 <= information(logits) <= math.log(10) + 1e-9
+
+
+def test_images_of_one_prediction_are_all_near_neighbours() -> None:
+    """Each has four others at the same distance: the entropy is ln 4."""
+    assert density(certain([3] * 5)) == pytest.approx(math.log(4))
+
+
+def test_groups_are_dense_and_strays_are_not() -> None:
+    """In groups of three each has two near neighbours, and the others weigh exp(-1/T) as much."""
+    weights = [1.0, 1.0, *[math.exp(-1 / TEMPERATURE)] * 27]
+    shares = [weight / sum(weights) for weight in weights]
+    expected = -sum(share * math.log(share) for share in shares)
+    assert density(certain(list(range(10)) * 3)) == pytest.approx(expected)
+    assert density(certain([0, 0, 1, 1])) == pytest.approx(0, abs=1e-6)
+
+
+def test_density_of_a_case_by_hand() -> None:
+    """Three predictions: two alike, the third at a right angle but for numerical dust."""
+    near = 1 / (1 + math.exp(-1 / TEMPERATURE))
+    entropy_of_two = -near * math.log(near) - (1 - near) * math.log(1 - near)
+    expected = (2 * entropy_of_two + math.log(2)) / 3
+    assert density(certain([0, 0, 1])) == pytest.approx(expected)
 
 
 def test_spread_is_the_mean_and_the_deviation_of_a_sample() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Hw2, Workspace
+from conftest import Hw2, Workspace, refused
 
 from hw2core.data import store
 from hw2core.data.augment import jitter
@@ -22,6 +22,12 @@ PAIR = "blended-handwritten"
 ADAPTER_STAGES = [(f"train_{method}", PAIR) for method in ADAPTERS]
 TRAININGS = [("train_classifier", "handwritten"), *ADAPTER_STAGES]
 every_training = pytest.mark.parametrize(("stage", "item"), TRAININGS)
+
+
+def retrain_start(hw2: Hw2, stage: str, item: str) -> None:
+    """Train again the source's classifier, if that is what the stage starts from."""
+    if stage == "train_adda":
+        assert hw2("train_classifier", item.partition("-")[0]).status == 0
 
 
 def weights(workspace: Workspace, stage: str, item: str) -> bytes:
@@ -49,6 +55,10 @@ def spoil(
 
 def other_labels(split: store.Split) -> store.Split:
     return store.Split(split.images, (split.labels + 3) % 10)
+
+
+def all_sevens(split: store.Split) -> store.Split:
+    return store.Split(split.images, np.full_like(split.labels, 7))
 
 
 def other_images(split: store.Split) -> store.Split:
@@ -79,7 +89,7 @@ def test_no_test_label_changes_a_weight_or_the_chosen_step(
 ) -> None:
     folder = workspace.layout.stage(stage, item)
     before, metrics = weights(workspace, stage, item), read_json(folder / "metrics.json")
-    spoil(workspace, "handwritten", "test", other_labels)
+    spoil(workspace, "handwritten", "test", all_sevens)
     assert hw2(stage, item).status == 0
     assert weights(workspace, stage, item) == before
     again = read_json(folder / "metrics.json")
@@ -93,6 +103,7 @@ def test_what_it_should_learn_from_it_does(workspace: Workspace, hw2: Hw2, stage
     before = weights(workspace, stage, item)
     labelled_domain = item.partition("-")[0]
     spoil(workspace, labelled_domain, "train", other_labels)
+    retrain_start(hw2, stage, item)
     assert hw2(stage, item).status == 0
     assert weights(workspace, stage, item) != before
     if "-" in item:
@@ -129,6 +140,7 @@ def test_a_seed_is_the_same_whatever_other_seeds_there_are(
     folder = workspace.layout.stage(stage, item)
     alone = read_model(folder, "seed0.last")
     workspace.change("seeds", [4, 0])
+    retrain_start(hw2, stage, item)
     assert hw2(stage, item).status == 0
     among_others, other = (read_model(folder, f"seed{seed}.last") for seed in (0, 4))
     assert all(torch.equal(alone[name], among_others[name]) for name in alone)
@@ -140,6 +152,7 @@ def test_figures_come_with_their_seeds_their_count_their_judge_and_their_device(
     workspace: Workspace, hw2: Hw2, stage: str, item: str
 ) -> None:
     workspace.change("seeds", [0, 1])
+    retrain_start(hw2, stage, item)
     assert hw2(stage, item).status == 0
     metrics = read_json(workspace.layout.stage(stage, item) / "metrics.json")
     rows = history(workspace, stage, item)
@@ -262,3 +275,31 @@ def test_an_interrupted_stage_leaves_what_was_there(
     interrupted(hw2, monkeypatch, "train_classifier", "handwritten")
     after = {name: content for name, content in workspace.tree().items() if not name.startswith("runs")}
     assert after == before
+
+
+def test_adda_starts_from_its_sources_classifier_of_the_same_seed(workspace: Workspace, hw2: Hw2) -> None:
+    from hw2core.engine.journal import read_model
+
+    workspace.change("seeds", [0, 1])
+    assert hw2("train_classifier", "blended").status == 0
+    assert hw2("train_adda", PAIR).status == 0
+    for seed in (0, 1):
+        start = read_model(workspace.layout.stage("train_classifier", "blended"), f"seed{seed}.last")
+        adapted = read_model(workspace.layout.stage("train_adda", PAIR), f"seed{seed}.last")
+        for name, weight in start.items():
+            assert torch.equal(weight, adapted[name.replace("extractor", "source_extractor")]), name
+
+
+def test_adda_without_its_sources_classifier_is_one_line(workspace: Workspace, hw2: Hw2) -> None:
+    path = "stages/train_classifier/blended/model.safetensors"
+    workspace.damage(path, lambda _: None)
+    refused(hw2("train_adda", PAIR), path, "its stage has not run")
+
+
+def test_another_start_is_another_training(
+    workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted(hw2, monkeypatch, "train_adda", PAIR)
+    workspace.change("classifier.steps", 9)
+    assert hw2("train_classifier", "blended").status == 0
+    assert "goes on from" not in hw2("train_adda", PAIR).err
