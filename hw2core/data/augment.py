@@ -35,12 +35,12 @@ def unchanged(images: Tensor) -> Tensor:
 
 def weak(images: Tensor) -> Tensor:
     """Each image slightly turned, slanted, scaled and moved: what another hand might have written."""
-    return warp(images, turn=0.1, slant=0.1, scale=0.1, move=0.1)
+    return warp(images, turn=0.15, slant=0.15, scale=0.1, move=0.1)
 
 
 def strong(images: Tensor) -> Tensor:
     """Each image bent, recoloured and spoilt, so that little but its digit remains."""
-    images = recolour(warp(images, turn=0.3, slant=0.25, scale=0.35, move=0.15))
+    images = recolour(warp(images, turn=0.35, slant=0.3, scale=0.35, move=0.15))
     return cut_out(add_noise(add_clouds(blur_or_sharpen(images)))).clamp(-1, 1)
 
 
@@ -67,11 +67,12 @@ def warp(images: Tensor, turn: float, slant: float, scale: float, move: float) -
 
 
 def recolour(images: Tensor) -> Tensor:
-    """Each channel by a linear map of its own: fainter, lighter or darker. Every other image becomes its negative."""
-    sign = draw(images, 1, 1, 1, low=-1, high=1).sign()
-    slope = draw(images, 3, 1, 1, low=0.3, high=1.2)
-    offset = draw(images, 3, 1, 1, low=-0.5, high=0.5)
-    return torch.addcmul(offset, sign * slope, images)
+    """Each channel by a linear map of its own that keeps it from -1 to 1: fainter, lighter or darker, and as
+    likely inverted as not."""
+    slope = draw(images, 3, 1, 1, low=0.3, high=1)
+    offset = draw(images, 3, 1, 1, low=-1, high=1) * (1 - slope)
+    sign = draw(images, 3, 1, 1, low=-1, high=1).sign()
+    return torch.addcmul(offset, slope * sign, images)
 
 
 def blur_or_sharpen(images: Tensor) -> Tensor:
@@ -86,11 +87,11 @@ def add_clouds(images: Tensor) -> Tensor:
     """A smooth random field of colour on each image, as faint or as thick as chance will have it: backgrounds."""
     coarse = draw(images, images.shape[1], 5, 5, low=-1, high=1)
     clouds = F.interpolate(coarse, images.shape[2:], mode="bilinear", align_corners=True)
-    return images + clouds * draw(images, 1, 1, 1, low=0, high=0.5)
+    return images + clouds * draw(images, 1, 1, 1, low=0, high=0.8)
 
 
 def add_noise(images: Tensor) -> Tensor:
-    return images + torch.randn_like(images) * draw(images, 1, 1, 1, low=0, high=0.15)
+    return images + torch.randn_like(images) * draw(images, 1, 1, 1, low=0, high=0.2)
 
 
 def cut_out(images: Tensor) -> Tensor:

@@ -39,7 +39,6 @@ CRITICS: dict[str, Callable[[int], nn.Module]] = {"R19": r19_critic, "R20": r20_
 class Adda:
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
-        self.augment = AUGMENTATIONS[settings.augment]
         parts = BACKBONES[arch]()
         self.networks = nn.ModuleDict(
             {
@@ -80,11 +79,12 @@ class Adda:
         )
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
+        augment = AUGMENTATIONS[self.settings.augment]
         source, _, target = batch  # the source's labels have done their work in the first stage
         self.networks["source_extractor"].eval()  # its batch norm stands still too
         with torch.no_grad():
-            source_features = self.networks["source_extractor"](self.augment(source))
-        target_features = self.features(self.augment(target))
+            source_features = self.networks["source_extractor"](augment(source))
+        target_features = self.features(augment(target))
 
         critic_loss = self.told_apart(source_features, SOURCE) + self.told_apart(
             target_features.detach(), TARGET

@@ -19,7 +19,6 @@ from hw2core.systems.backbones import BACKBONES
 class Classifier:
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
-        self.augment = AUGMENTATIONS[settings.augment]
         parts = BACKBONES[arch]()
         self.networks = nn.ModuleDict({name: parts[name] for name in ("extractor", "label_head")})
 
@@ -35,8 +34,9 @@ class Classifier:
         return {"all": adam}
 
     def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+        augment = AUGMENTATIONS[self.settings.augment]
         images, labels = batch
-        loss = F.cross_entropy(self.logits(self.augment(images)), labels)
+        loss = F.cross_entropy(self.logits(augment(images)), labels)
         self.optimisers["all"].zero_grad()
         loss.backward()
         self.optimisers["all"].step()

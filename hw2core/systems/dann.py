@@ -23,7 +23,6 @@ SOURCE, TARGET = 0, 1
 class Dann:
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
-        self.augment = AUGMENTATIONS[settings.augment]
         self.networks = BACKBONES[arch]()
 
     @cached_property
@@ -38,8 +37,9 @@ class Dann:
         return {"all": adam}
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
+        augment = AUGMENTATIONS[self.settings.augment]
         source, labels, target = batch
-        source_features, target_features = self.extract(self.augment(source), self.augment(target))
+        source_features, target_features = self.extract(augment(source), augment(target))
         label_loss = F.cross_entropy(self.networks["label_head"](source_features), labels)
 
         features = torch.cat([source_features, target_features])

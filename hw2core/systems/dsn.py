@@ -57,7 +57,6 @@ def reconstruction(drawn: Tensor, images: Tensor) -> Tensor:
 class Dsn:
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
-        self.augment = AUGMENTATIONS[settings.augment]
         parts = BACKBONES[arch]()
         code = feature_count(parts)
         self.networks = nn.ModuleDict(
@@ -81,8 +80,9 @@ class Dsn:
         return {"all": adam}
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
+        augment = AUGMENTATIONS[self.settings.augment]
         source, labels, target = batch
-        source, target = self.augment(source), self.augment(target)
+        source, target = augment(source), augment(target)
         shared = self.features(torch.cat([source, target]))
         source_shared, target_shared = shared[: len(source)], shared[len(source) :]
         source_private = self.networks["source_private"](source)
