@@ -27,15 +27,13 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-# torch is imported only where it is used: our reading processes import this file, and need none.
-from hw2core.data import folder, standins, store
+# What is slow to import is imported where it is used: our reading processes import this file, and need none of it.
+from hw2core.data import folder, store
 from hw2core.data.frames import resize_digit, square_face
 from hw2core.data.pictures import read_pictures
 from hw2core.data.store import ImageData, Split
 from hw2core.data.trees import open_tree
 from hw2core.files import write_array
-from hw2core.layout import find_workspace
-from hw2core.params import Embedded, load_params
 
 BATCH = 128
 CORES = 2
@@ -60,6 +58,9 @@ def main() -> None:
 
 def draw(home: Path, count: int) -> Path:
     """Blended digits as the course lays them out: train/, test/, and their tables."""
+    from hw2core.data import standins
+    from hw2core.params import Embedded
+
     raw = home.parents[2] / "raw"
     raw.mkdir()
     standins.fetch_handwriting_and_photos(raw)
@@ -129,10 +130,10 @@ def training(ready: Path) -> tuple[Callable[[], object], Callable[[], object]]:
     import torch
 
     from hw2core.data.batches import Shuffle, resident
-    from hw2core.engine.device import choose_device
+    from hw2core.engine.device import Device
 
-    engine = load_params(find_workspace(Path(__file__).parent).params).engine
-    device = choose_device(engine.model_copy(update={"device": "cpu", "threads": 1}))
+    torch.set_num_threads(1)
+    device = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="bench")
     images = resident(store.open_split(ready, "train"), device)
     indices = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:BATCH]
     epochs = iter(range(10**6))

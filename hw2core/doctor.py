@@ -13,7 +13,7 @@ import hw2core
 from hw2core.errors import UserError
 from hw2core.layout import Layout, find_workspace
 from hw2core.params import Params, load_params
-from hw2core.repro import usable_cores
+from hw2core.workers import usable_cores
 
 Line = tuple[Literal["ok", "missing", "note"], str]
 """A finding: all is well, the pipeline cannot run without it, or good to know."""

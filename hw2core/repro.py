@@ -26,6 +26,7 @@ from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.layout import Layout
 from hw2core.params import Engine
+from hw2core.workers import usable_cores
 
 GRACE = 5  # seconds that a stopped stage has to end by itself
 LOCK_HEAD = "schema: '2.0'\nstages:\n"  # how DVC begins a dvc.lock
@@ -84,13 +85,6 @@ def stages_at_once(jobs: str, threads: int, gpus: list[str]) -> int:
     if jobs.isdecimal() and int(jobs) >= 1:
         return int(jobs)
     raise UserError(f"--jobs: must be auto or a number of stages, 1 or more, not {jobs!r}")
-
-
-def usable_cores() -> int:
-    """The CPU cores that this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -31,6 +32,23 @@ def encode(picture: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 def png(name: str, mode: str = "RGB", side: int = 6) -> bytes:
     return encode(Image.fromarray(pixels(name, mode, side)))
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png_of(header: tuple[int, ...], rows: bytes, cut: int = 0, split: int = 1) -> bytes:
+    """A png as no library writes one: its pixels perhaps cut off before they are signed, or in several chunks."""
+    packed = zlib.compress(rows)
+    packed = packed[: len(packed) - cut]
+    step = -(-len(packed) // split)
+    parts = [packed[at : at + step] for at in range(0, len(packed), step)]
+    data = b"".join(chunk(b"IDAT", part) for part in parts)
+    return PNG + chunk(b"IHDR", struct.pack(">2I5B", *header)) + data + chunk(b"IEND", b"")
 
 
 def digit_of(name: str) -> int:

@@ -51,6 +51,7 @@ def end_with_parent() -> None:
 
 
 def usable_cores() -> int:
+    """The CPU cores that this process may use, which can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
