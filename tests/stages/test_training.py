@@ -50,7 +50,7 @@ def spoil(
         for old in [store.open_split(folder, name)]
     }
     splits[split] = change(splits[split])
-    store.write(folder, splits, {"name": domain})
+    store.write(folder, store.ImageData(splits, "changed"), {"name": domain})
 
 
 def other_labels(split: store.Split) -> store.Split:
