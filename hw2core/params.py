@@ -140,6 +140,7 @@ class Dsn(Adapter):
     reconstruction: Float = Field(ge=0, le=100)
     difference: Float = Field(ge=0, le=100)
     similarity: Float = Field(ge=0, le=100)
+    separate_from: Int = Field(ge=0)
 
 
 class Adamatch(Adapter):

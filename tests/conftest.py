@@ -54,6 +54,7 @@ def small_raw() -> Raw:
     }
     for section in ("classifier", *ADAPTERS):
         raw[section] |= {"steps": 7, "batch": 16, "lr": 1e-3, "warmup": 0}
+    raw["dsn"]["separate_from"] = 0
     raw["tsne"] |= {"images": 20, "perplexity": 5, "seed": 0}
     return raw
 

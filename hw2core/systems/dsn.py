@@ -4,6 +4,8 @@ Each image gets two codes: a shared one, alike in both domains and read by the l
 domain, kept unlike the shared. From both together a decoder draws the image again, so that no code may idle.
 
     L = L_task + reconstruction * L_recon + difference * L_difference + similarity * L_similarity
+
+At first the task alone is learnt: codes that say nothing yet are made alike by saying nothing at all.
 """
 
 from functools import cached_property
@@ -97,12 +99,15 @@ class Dsn:
         similarity_loss = self.told_apart(shared, len(source))
 
         self.optimisers["all"].zero_grad()
-        (
-            label_loss
-            + self.settings.reconstruction * reconstruction_loss
-            + self.settings.difference * difference_loss
-            + self.settings.similarity * similarity_loss
-        ).backward()
+        loss = label_loss
+        if k >= self.settings.separate_from:
+            loss = (
+                label_loss
+                + self.settings.reconstruction * reconstruction_loss
+                + self.settings.difference * difference_loss
+                + self.settings.similarity * similarity_loss
+            )
+        loss.backward()
         self.optimisers["all"].step()
         return {
             "label_loss": label_loss,

@@ -77,3 +77,19 @@ def test_images_are_drawn_again_in_their_own_size(params: Params) -> None:
         images = torch.zeros(2, 3, 28, 28)
         code = system.features(images) + system.networks["source_private"](images)
         assert system.networks["decoder"](code).shape == images.shape
+
+
+def test_before_the_separation_the_task_alone_is_learnt(params: Params) -> None:
+    torch.manual_seed(0)
+    system = Dsn(params.dsn.model_copy(update={"separate_from": 2}), "R19")
+    before = copy.deepcopy(system.networks.state_dict())
+    images = torch.rand((12, 3, 28, 28), generator=torch.Generator().manual_seed(1))
+    for k, parts in enumerate([{"label_head"}, {"label_head"}, set(system.networks)]):
+        system.step((images[:6], torch.arange(6), images[6:]), k)
+        after = system.networks.state_dict()
+        changed = {
+            key.partition(".")[0]
+            for key in after
+            if key.endswith("weight") and not torch.equal(before[key], after[key])
+        }
+        assert changed == {"extractor", *parts}
