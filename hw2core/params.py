@@ -145,6 +145,7 @@ class Dsn(Adapter):
 
 class Adamatch(Adapter):
     confidence: Float = Field(ge=0, le=1)
+    target: Float = Field(ge=0, le=100)
 
 
 class Tsne(Section):

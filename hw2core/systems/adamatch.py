@@ -76,12 +76,12 @@ class Adamatch:
         label_loss = 2 * F.cross_entropy(source_logits, labels.repeat(2))
         target_loss = (F.cross_entropy(target_strong, target_says, reduction="none") * mask).mean()
         self.optimisers["all"].zero_grad()
-        (label_loss + self.warmup(k) * target_loss).backward()
+        (label_loss + self.settings.target * self.warmup(k) * target_loss).backward()
         self.optimisers["all"].step()
         return {"label_loss": label_loss, "target_loss": target_loss, "confident": mask.mean()}
 
     def warmup(self, k: int) -> float:
-        """The weight of the target's loss at step k: it rises over the first half of the training."""
+        """The share of the target's loss that counts at step k: it rises over the first half of the training."""
         return 0.5 - math.cos(min(math.pi, 2 * math.pi * k / self.settings.steps)) / 2
 
     def features(self, images: Tensor) -> Tensor:
