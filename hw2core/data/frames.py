@@ -63,4 +63,7 @@ def colour(picture: Image.Image) -> NDArray[np.uint8]:
 
 def frame_all(images: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
     """Images (n, h, w) or (n, h, w, 3), each framed."""
-    return np.stack([frame(Image.fromarray(image)) for image in images])
+    framed = np.empty((len(images), *frame(Image.fromarray(images[0])).shape), dtype=np.uint8)
+    for place, image in zip(framed, images, strict=True):
+        place[:] = frame(Image.fromarray(image))
+    return framed
