@@ -113,7 +113,7 @@ def test_outside_a_workspace_it_says_so_and_goes_on(
 def test_bad_params_are_counted_and_the_first_is_named(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    replace(workspace / "params.yaml", "seeds: [0, 1, 2]", "seeds: [0, 1, 2]\nsedes: 1\nmore: 2")
+    replace(workspace / "params.yaml", "seeds: [", "sedes: 1\nmore: 2\nseeds: [")
     assert doctor.examine() == 1
     [missing] = lines_with("missing", capsys.readouterr().out)
     assert missing.startswith(

@@ -87,14 +87,16 @@ def show(axis: Axes, sheet: NDArray[np.uint8], title: str) -> None:
 
 
 def bars(table: pd.DataFrame, methods: Mapping[str, str]) -> Figure:
-    """Accuracy of the bounds and the methods for each pair, with the standard deviation over seeds. The methods'
-    columns are given with the names they are shown by."""
+    """Accuracy of the bounds and the methods for each pair that was run, with the standard deviation over seeds.
+    The methods' columns are given with the names they are shown by."""
+    table = table.dropna(subset=list(methods))
     columns = ["source only", *methods, "target only"]
     colours = [LOWER, *shades(len(methods)), UPPER]
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 3.0))
         axis = figure.subplots()
-        width = 0.8 / len(columns)
+        width = 0.86 / len(columns)
+        upright = len(table) * len(columns) > 24  # bars too narrow for a figure in them
         for i, (column, colour) in enumerate(zip(columns, colours, strict=True)):
             places = np.arange(len(table)) + (i - (len(columns) - 1) / 2) * width
             means = table[column].to_numpy(dtype=float)
@@ -111,7 +113,13 @@ def bars(table: pd.DataFrame, methods: Mapping[str, str]) -> Figure:
             for place, mean in zip(places, means, strict=True):
                 if not np.isnan(mean):
                     axis.annotate(
-                        f"{mean:.0f}", (place, 1.5), ha="center", va="bottom", color="white", fontsize=7.5
+                        f"{mean:.0f}",
+                        (place, 1.5),
+                        ha="center",
+                        va="bottom",
+                        color="white",
+                        fontsize=7.5,
+                        rotation=90 if upright else 0,
                     )
         axis.set_xticks(np.arange(len(table)), [pair.replace("-", " \u2192\n") for pair in table["pair"]])
         axis.set_ylim(0, 100)

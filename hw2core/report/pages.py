@@ -64,7 +64,7 @@ def number(value: float | None, digits: int) -> str:
 def figure(row: dict[str, Any], column: str) -> str:
     """A table row's mean with its standard deviation, where there are several seeds."""
     mean, deviation = number(row[column], 1), number(row[f"{column} std"], 1)
-    return mean if deviation == number(None, 1) else f"{mean} \u00b1 {deviation}"
+    return mean if deviation == number(None, 1) else f"{mean}\u00a0\u00b1\u00a0{deviation}"
 
 
 def share(row: dict[str, Any], column: str) -> str:

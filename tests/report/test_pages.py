@@ -84,7 +84,7 @@ def test_the_tables_hold_the_reports_figures(reported: Workspace) -> None:
 
 def test_a_missing_figure_is_a_dash() -> None:
     row = {"a": 12.345, "a std": 0.55, "b": float("nan"), "b std": float("nan"), "c": 3.0, "c std": None}
-    assert pages.figure(row, "a") == "12.3 ± 0.6"
+    assert pages.figure(row, "a") == "12.3\u00a0±\u00a00.6"
     assert pages.figure(row, "b") == "–"
     assert pages.figure(row, "c") == "3.0"
     assert pages.share({"gap": 74.6}, "gap") == "75 %"
