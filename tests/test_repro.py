@@ -370,7 +370,10 @@ def test_a_whole_dvc_lock_and_one_of_another_make_are_left_alone(tmp_path: Path)
 def test_entries_of_a_living_dvc_are_kept_in_its_lock_of_files(tmp_path: Path) -> None:
     busy_files = tmp_path / ".dvc" / "tmp" / "rwlock"
     busy_files.parent.mkdir(parents=True)
-    with subprocess.Popen(["/bin/sh", "-c", "read wait", "dvc"], stdin=subprocess.PIPE) as living:
+    command = ["/bin/sh", "-c", "echo; read wait", "dvc"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as living:
+        assert living.stdout
+        assert living.stdout.readline()  # now it runs, and its command line can be read
         busy_files.write_text(
             f'{{"write": {{"/x": {{"pid": {living.pid}, "cmd": "dvc repro"}}}}, "read": {{}}}}'
         )
