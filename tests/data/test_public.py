@@ -132,7 +132,7 @@ def test_a_broken_file_is_named(folder: Path) -> None:
         made(folder, "usps")
 
 
-def test_the_pins_are_those_of_the_files_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pins_are_those_of_the_files_as_published() -> None:
     """Every file has a checksum, of itself or of what is in it, and each checksum is one file's."""
     remotes = [*public.MNIST, *public.USPS, *public.SVHN, public.SVHN_EXTRA, public.BSDS500, *public.CELEBA]
     checksums = [c for remote in remotes for c in (remote.checksum, remote.contents_checksum) if c]
