@@ -7,17 +7,14 @@ target's guesses the classes' shares on the source, and confidence is measured b
 """
 
 import math
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Adam
-from torch.optim.optimizer import Optimizer
 
 from hw2core.data.augment import strong, weak
 from hw2core.params import Adamatch as Settings
-from hw2core.systems.backbones import BACKBONES, batch_norms_at_rest
+from hw2core.systems.backbones import BACKBONES, OnBackbone, batch_norms_at_rest
 
 
 def interpolate(together: Tensor, alone: Tensor, share: Tensor) -> Tensor:
@@ -39,22 +36,13 @@ def confident(target: Tensor, source: Tensor, share: float) -> Tensor:
     return (target.max(1).values >= threshold).float()
 
 
-class Adamatch:
+class Adamatch(OnBackbone):
+    settings: Settings
+
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
         parts = BACKBONES[arch]()
         self.networks = nn.ModuleDict({name: parts[name] for name in ("extractor", "label_head")})
-
-    @cached_property
-    def optimisers(self) -> dict[str, Optimizer]:
-        adam = Adam(
-            self.networks.parameters(),
-            lr=self.settings.lr,
-            betas=(self.settings.beta1, self.settings.beta2),
-            weight_decay=self.settings.weight_decay,
-            fused=True,
-        )
-        return {"all": adam}
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
         source, labels, target = batch
@@ -83,11 +71,3 @@ class Adamatch:
     def warmup(self, k: int) -> float:
         """The share of the target's loss that counts at step k: it rises over the first half of the training."""
         return 0.5 - math.cos(min(math.pi, 2 * math.pi * k / self.settings.steps)) / 2
-
-    def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.networks["extractor"](images)
-        return features
-
-    def logits(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.networks["label_head"](self.features(images))
-        return logits

@@ -11,12 +11,11 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Adam
 from torch.optim.optimizer import Optimizer
 
 from hw2core.data.augment import AUGMENTATIONS
 from hw2core.params import Adda as Settings
-from hw2core.systems.backbones import BACKBONES, feature_count
+from hw2core.systems.backbones import BACKBONES, OnBackbone, adam, feature_count
 
 SOURCE, TARGET = 0, 1
 
@@ -36,7 +35,9 @@ def r20_critic(features: int) -> nn.Module:
 CRITICS: dict[str, Callable[[int], nn.Module]] = {"R19": r19_critic, "R20": r20_critic}
 
 
-class Adda:
+class Adda(OnBackbone):
+    settings: Settings
+
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
         parts = BACKBONES[arch]()
@@ -65,18 +66,9 @@ class Adda:
     @cached_property
     def optimisers(self) -> dict[str, Optimizer]:
         return {
-            "extractor": self.adam("extractor", self.settings.lr),
-            "critic": self.adam("critic", self.settings.critic_lr),
+            "extractor": adam(self.networks["extractor"], self.settings, self.settings.lr),
+            "critic": adam(self.networks["critic"], self.settings, self.settings.critic_lr),
         }
-
-    def adam(self, part: str, lr: float) -> Adam:
-        return Adam(
-            self.networks[part].parameters(),
-            lr=lr,
-            betas=(self.settings.beta1, self.settings.beta2),
-            weight_decay=self.settings.weight_decay,
-            fused=True,
-        )
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
         augment = AUGMENTATIONS[self.settings.augment]
@@ -105,11 +97,3 @@ class Adda:
         domains = torch.full((len(features),), domain, device=features.device)
         verdict = self.networks["critic"](features)
         return F.cross_entropy(verdict, domains, label_smoothing=self.settings.smoothing)
-
-    def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.networks["extractor"](images)
-        return features
-
-    def logits(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.networks["label_head"](self.features(images))
-        return logits

@@ -6,10 +6,15 @@ methods share one.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Adam
+from torch.optim.optimizer import Optimizer
+
+from hw2core.params import Training
 
 CLASSES = 10
 
@@ -134,6 +139,36 @@ class AgainstZero(nn.Module):
 
     def forward(self, logits: Tensor) -> Tensor:
         return torch.cat([torch.zeros_like(logits), logits], dim=1)
+
+
+def adam(network: nn.Module, settings: Training, lr: float) -> Adam:
+    return Adam(
+        network.parameters(),
+        lr=lr,
+        betas=(settings.beta1, settings.beta2),
+        weight_decay=settings.weight_decay,
+        fused=True,
+    )
+
+
+class OnBackbone:
+    """What the systems on a backbone have in common: how they predict, and one optimiser for all their networks,
+    unless they say otherwise."""
+
+    settings: Training
+    networks: nn.ModuleDict
+
+    @cached_property
+    def optimisers(self) -> dict[str, Optimizer]:
+        return {"all": adam(self.networks, self.settings, self.settings.lr)}
+
+    def features(self, images: Tensor) -> Tensor:
+        features: Tensor = self.networks["extractor"](images)
+        return features
+
+    def logits(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.networks["label_head"](self.features(images))
+        return logits
 
 
 class ReverseGradient(torch.autograd.Function):

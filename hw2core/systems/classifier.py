@@ -4,34 +4,21 @@ It is the lower bound of every pair that starts from its domain ("source only") 
 pair that ends there ("target only").
 """
 
-from functools import cached_property
-
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Adam
-from torch.optim.optimizer import Optimizer
 
 from hw2core.data.augment import AUGMENTATIONS
 from hw2core.params import Classifier as Settings
-from hw2core.systems.backbones import BACKBONES
+from hw2core.systems.backbones import BACKBONES, OnBackbone
 
 
-class Classifier:
+class Classifier(OnBackbone):
+    settings: Settings
+
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
         parts = BACKBONES[arch]()
         self.networks = nn.ModuleDict({name: parts[name] for name in ("extractor", "label_head")})
-
-    @cached_property
-    def optimisers(self) -> dict[str, Optimizer]:
-        adam = Adam(
-            self.networks.parameters(),
-            lr=self.settings.lr,
-            betas=(self.settings.beta1, self.settings.beta2),
-            weight_decay=self.settings.weight_decay,
-            fused=True,
-        )
-        return {"all": adam}
 
     def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
         augment = AUGMENTATIONS[self.settings.augment]
@@ -41,11 +28,3 @@ class Classifier:
         loss.backward()
         self.optimisers["all"].step()
         return {"label_loss": loss}
-
-    def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.networks["extractor"](images)
-        return features
-
-    def logits(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.networks["label_head"](self.features(images))
-        return logits

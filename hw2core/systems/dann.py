@@ -5,36 +5,24 @@ extractor, behind a layer that reverses the gradient, learns features that serve
 """
 
 import math
-from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.optim import Adam
-from torch.optim.optimizer import Optimizer
 
 from hw2core.data.augment import AUGMENTATIONS
 from hw2core.params import Dann as Settings
-from hw2core.systems.backbones import BACKBONES, ReverseGradient
+from hw2core.systems.backbones import BACKBONES, OnBackbone, ReverseGradient
 
 SOURCE, TARGET = 0, 1
 
 
-class Dann:
+class Dann(OnBackbone):
+    settings: Settings
+
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
         self.networks = BACKBONES[arch]()
-
-    @cached_property
-    def optimisers(self) -> dict[str, Optimizer]:
-        adam = Adam(
-            self.networks.parameters(),
-            lr=self.settings.lr,
-            betas=(self.settings.beta1, self.settings.beta2),
-            weight_decay=self.settings.weight_decay,
-            fused=True,
-        )
-        return {"all": adam}
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
         augment = AUGMENTATIONS[self.settings.augment]
@@ -66,11 +54,3 @@ class Dann:
         if self.settings.reversal_schedule == "constant":
             return self.settings.reversal
         return self.settings.reversal * (2 / (1 + math.exp(-10 * k / self.settings.steps)) - 1)
-
-    def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.networks["extractor"](images)
-        return features
-
-    def logits(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.networks["label_head"](self.features(images))
-        return logits

@@ -8,17 +8,13 @@ domain, kept unlike the shared. From both together a decoder draws the image aga
 At first the task alone is learnt: codes that say nothing yet are made alike by saying nothing at all.
 """
 
-from functools import cached_property
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Adam
-from torch.optim.optimizer import Optimizer
 
 from hw2core.data.augment import AUGMENTATIONS
 from hw2core.params import Dsn as Settings
-from hw2core.systems.backbones import BACKBONES, ReverseGradient, feature_count
+from hw2core.systems.backbones import BACKBONES, OnBackbone, ReverseGradient, feature_count
 
 SOURCE, TARGET = 0, 1
 
@@ -56,7 +52,9 @@ def reconstruction(drawn: Tensor, images: Tensor) -> Tensor:
     return (error.square().mean(1) - error.mean(1).square()).mean()
 
 
-class Dsn:
+class Dsn(OnBackbone):
+    settings: Settings
+
     def __init__(self, settings: Settings, arch: str) -> None:
         self.settings = settings
         parts = BACKBONES[arch]()
@@ -69,17 +67,6 @@ class Dsn:
                 "decoder": shared_decoder(code),
             }
         )
-
-    @cached_property
-    def optimisers(self) -> dict[str, Optimizer]:
-        adam = Adam(
-            self.networks.parameters(),
-            lr=self.settings.lr,
-            betas=(self.settings.beta1, self.settings.beta2),
-            weight_decay=self.settings.weight_decay,
-            fused=True,
-        )
-        return {"all": adam}
 
     def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
         augment = AUGMENTATIONS[self.settings.augment]
@@ -121,11 +108,3 @@ class Dsn:
         domains = torch.full((len(shared),), TARGET, device=shared.device)
         domains[:sources] = SOURCE
         return F.cross_entropy(self.networks["domain_head"](ReverseGradient.apply(shared, 1.0)), domains)
-
-    def features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.networks["extractor"](images)
-        return features
-
-    def logits(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.networks["label_head"](self.features(images))
-        return logits
