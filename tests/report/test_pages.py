@@ -12,7 +12,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from hw2core.engine.journal import read_json
-from hw2core.report import pages
+from hw2core.report import pages, references
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,24 @@ def test_no_figure_of_stand_in_data_is_shown_without_saying_so(reported: Workspa
     text = (reported.layout.reports / "report.md").read_text(encoding="utf-8")
     assert "embedded" in text
     assert "compare with nothing that was measured on" in text
+
+
+def test_others_figures_stand_in_a_table_beside_our_own(
+    workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedded pair has the name of none of theirs; here it is given one."""
+    pair = "blended-handwritten"
+    theirs = references.Reference("R99", pair, 12.34, 98.76, {"dann": 55.55})
+    monkeypatch.setattr(references, "REPORTS", (theirs,))
+    monkeypatch.setattr(references, "BEST", {pair: "77 (DSN)"})
+    assert hw2("report").status == 0
+    text = (workspace.layout.reports / "report.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    (here,) = [row for row in rows if row[1:2] == ["here"]]
+    assert here[0] == "blended \u2192 handwritten"
+    assert here[-2:] == ["77 (DSN)", "\u2013"]
+    (report,) = [row for row in rows if row[1:2] == ["R99"]]
+    assert report == ["", "R99", "12.3", "55.5", "\u2013", "\u2013", "\u2013", "98.8", "", ""]
 
 
 def test_every_picture_that_the_report_shows_is_there(reported: Workspace) -> None:
