@@ -163,6 +163,44 @@ def score(
     score(predictions, labels)
 
 
+judge = typer.Typer(
+    help="Judge anybody's folder, or archive, of images as the pipeline judges its own.", no_args_is_help=True
+)
+app.add_typer(judge, name="judge")
+Judged = Annotated[str, typer.Argument(metavar="IMAGES", help="A folder or archive of images.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+
+
+@judge.command("fid")
+def judge_fid(
+    fake: Annotated[str, typer.Argument(metavar="FAKE", help="A folder or archive of generated images.")],
+    real: Annotated[str, typer.Argument(metavar="REAL", help="A folder or archive of real ones.")],
+    digits: Annotated[
+        str,
+        typer.Option("--digits", help="Compare 28x28 digits by this domain's classifier, not by Inception."),
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """FID, KID, precision, recall and inception score of generated images against real ones."""
+    run_stage("judge", "fid", fake, real, digits, as_json)
+
+
+@judge.command("faces")
+def judge_faces(images: Judged, as_json: AsJson = False) -> None:
+    """The share of images in which dlib's detector finds exactly one face."""
+    run_stage("judge", "faces", images, as_json)
+
+
+@judge.command("digits")
+def judge_digits(
+    images: Judged,
+    domain: Annotated[str, typer.Option("--domain", help="Whose classifier reads them.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """The share of digits, named as 7_001.png, that a classifier reads as meant."""
+    run_stage("judge", "digits", images, domain, as_json)
+
+
 @app.command("data")
 def show_data(
     dataset: DatasetName,

@@ -31,6 +31,11 @@ class Layout:
         fails; `DVC_ROOT` names the real one, where a checkpoint outlives the failure."""
         return Path(os.environ.get("DVC_ROOT") or self.root) / "runs"
 
+    @property
+    def features(self) -> Path:
+        """What judges keep of images they have seen, by content: it may be deleted at any time."""
+        return self.runs / "features"
+
     def raw(self, dataset: str) -> Path:
         return self.root / "data" / "raw" / dataset
 

@@ -154,6 +154,15 @@ class Tsne(Section):
     seed: Seed
 
 
+class DigitJudge(Section):
+    checkpoint: str | None
+
+
+class Judges(Section):
+    inception: str | None
+    digits: DigitJudge
+
+
 class Params(Section):
     seeds: list[Seed] = Field(min_length=1)
     engine: Engine
@@ -164,6 +173,7 @@ class Params(Section):
     adda: Adda
     dsn: Dsn
     adamatch: Adamatch
+    judges: Judges
     tsne: Tsne
 
 

@@ -80,7 +80,8 @@ def blur_or_sharpen(images: Tensor) -> Tensor:
     line = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device) / 16
     kernel = torch.outer(line, line).expand(images.shape[1], 1, 5, 5)
     blurred = F.conv2d(F.pad(images, (2, 2, 2, 2), mode="replicate"), kernel, groups=images.shape[1])
-    return images.lerp(blurred, draw(images, 1, 1, 1, low=-0.5, high=1))
+    # In mixed precision the convolution gives bfloat16.
+    return images.lerp(blurred.to(images), draw(images, 1, 1, 1, low=-0.5, high=1))
 
 
 def add_clouds(images: Tensor) -> Tensor:

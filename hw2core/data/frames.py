@@ -17,6 +17,17 @@ Frame = Callable[[Image.Image], NDArray[np.uint8]]
 """What makes of a grey or colour picture of any size the pixels (height, width, 3) that the networks read."""
 
 
+class UnfitError(ValueError):
+    """What is wrong with a picture that a frame cannot take."""
+
+
+def whole(picture: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The picture as it is, which must have this width and height: what is judged is never resized."""
+    if picture.size != size:
+        raise UnfitError(f"is {picture.width}x{picture.height}, where {size[0]}x{size[1]} is wanted")
+    return colour(picture)
+
+
 def resize_digit(picture: Image.Image) -> NDArray[np.uint8]:
     """The whole picture at 28x28, whatever its proportions were."""
     return colour(picture.resize((DIGIT, DIGIT), Image.Resampling.BILINEAR))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hw2core.data.decode import decode
-from hw2core.data.frames import Frame
+from hw2core.data.frames import Frame, UnfitError
 from hw2core.data.problems import FileError, Problems
 from hw2core.data.trees import Tree
 from hw2core.workers import map_in_order
@@ -68,9 +68,10 @@ def read_chunk(tree: Tree, frame: Frame) -> Chunk:
         for file in tree.files:
             try:
                 picture = decode(f"{tree.name}/{file}", tree.read(file))
-            except FileError as error:
-                problems.append(error)
-            else:
                 pictures.append(frame(picture))
                 modes.append((file, picture.mode))
+            except FileError as error:
+                problems.append(error)
+            except UnfitError as unfit:
+                problems.append(FileError(f"{tree.name}/{file}", str(unfit), "give images of one size"))
     return Chunk(np.array(pictures, dtype=np.uint8), modes, problems)

@@ -99,6 +99,18 @@ def test_losses_are_single_finite_numbers(params: Params, name: str) -> None:
 
 
 @every_system
+@pytest.mark.parametrize("augment", ["none", "strong"])
+def test_it_trains_in_mixed_precision(params: Params, name: str, augment: str) -> None:
+    section = getattr(params, name)
+    changes = {"augment": augment} if "augment" in type(section).model_fields else {}
+    system = build(params.model_copy(update={name: section.model_copy(update=changes)}), name)
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = step(system, name, 0)
+    assert all(loss.isfinite() for loss in losses.values())
+    assert all(weight.dtype == torch.float32 for weight in learning(system.networks).values())
+
+
+@every_system
 def test_the_same_names_train_the_same_weights(params: Params, name: str) -> None:
     systems = [build(params, name) for _ in range(2)]
     for system in systems:

@@ -1,0 +1,177 @@
+"""`hw2 judge`: anybody's folder of images, judged as the pipeline judges its own."""
+
+import json
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hw2core.data.batches import ImageSet
+from hw2core.data.decode import decode
+from hw2core.data.fetch import Remote, bring_one
+from hw2core.data.frames import DIGIT, whole
+from hw2core.data.listings import IMAGES
+from hw2core.data.pictures import read_pictures
+from hw2core.data.problems import Problems
+from hw2core.data.trees import Tree, open_tree
+from hw2core.engine import journal
+from hw2core.engine.device import Device, choose_device
+from hw2core.errors import UserError
+from hw2core.files import sha256_of
+from hw2core.judges import inception
+from hw2core.judges.classification import outputs
+from hw2core.judges.digits import digits_read, load_lenet
+from hw2core.judges.extractors import Extractor, compare, extract
+from hw2core.judges.faces import faces_in_files
+from hw2core.layout import Layout
+from hw2core.params import Params
+from hw2core.stages.names import check_domain
+from hw2core.stages.predictors import load_classifier
+from hw2core.workers import usable_cores
+
+ADDRESS = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+
+
+def fid(params: Params, layout: Layout, fake: str, real: str, domain: str, as_json: bool) -> None:
+    """Compare two folders of images: by Inception, or by the features of a domain's classifier."""
+    sets = [read_folder(*open_images(folder)) for folder in (fake, real)]
+    device = every_core(params)
+    extractor = (
+        classifier_extractor(params, layout, device, domain) if domain else inception_extractor(params)
+    )
+    features = [
+        extract(extractor, images, device, layout.features, folder)
+        for images, folder in zip(sets, (fake, real), strict=True)
+    ]
+    say(compare(extractor, *features), as_json)
+
+
+def faces(params: Params, layout: Layout, folder: str, as_json: bool) -> None:
+    """In how many of a folder's images the detector finds exactly one face."""
+    say(faces_in_files(*open_images(folder)), as_json)
+
+
+def digits(params: Params, layout: Layout, folder: str, domain: str, as_json: bool) -> None:
+    """How many of a folder's digits are read as the digit that leads their name."""
+    tree, files = open_images(folder)
+    meant = meant_digits(tree, files)
+    images = read_pictures(tree, files, partial(whole, size=(DIGIT, DIGIT)))
+    device = every_core(params)
+    network, judge = digit_judge(params, layout, device, domain)
+    pictures = ImageSet(torch.from_numpy(images).to(device.kind), meant.to(device.kind), device)
+    say(digits_read(outputs(network, pictures), pictures.labels) | {"judge": judge}, as_json)
+
+
+def open_images(folder: str) -> tuple[Tree, list[str]]:
+    tree = open_tree(Path(folder))
+    files = [file for file in tree.files if file.lower().endswith(IMAGES)]
+    if not files:
+        raise UserError(f"{folder}: has no png, jpeg or bmp image")
+    return tree, files
+
+
+def read_folder(tree: Tree, files: list[str]) -> NDArray[np.uint8]:
+    """Images as they are, all of the first one's size."""
+    first = decode(f"{tree.name}/{files[0]}", tree.read(files[0]))
+    return read_pictures(tree, files, partial(whole, size=first.size))
+
+
+def meant_digits(tree: Tree, files: list[str]) -> Tensor:
+    """The digit before each name's first underscore, as in 7_001.png."""
+    problems, meant = Problems(), []
+    for file in files:
+        digit, line, _ = file.rpartition("/")[2].partition("_")
+        if line and len(digit) == 1 and digit in "0123456789":
+            meant.append(int(digit))
+        else:
+            problems.add(
+                f"{tree.name}/{file}", "does not say its digit", "name it <digit>_<number>.png, as 7_001.png"
+            )
+    problems.raise_any()
+    return torch.tensor(meant)
+
+
+def every_core(params: Params) -> Device:
+    """A user's command may take the whole machine; a stage has neighbours."""
+    return choose_device(params.engine.model_copy(update={"threads": usable_cores()}))
+
+
+def digit_judge(
+    params: Params, layout: Layout, device: Device, domain: str
+) -> tuple[Callable[[Tensor], Tensor], str]:
+    """Who reads the digits, and who that is in words: the course's LeNet if one was brought."""
+    if checkpoint := params.judges.digits.checkpoint:
+        path = Path(checkpoint).expanduser()
+        lenet = load_lenet(path)
+        device.place(lenet)
+        return lenet, f"the course's LeNet, {path.name}"
+    weights = f"seed{params.seeds[0]}.last"
+    check_domain(params, domain)
+    return load_classifier(
+        params, layout, device, domain, weights
+    ).logits, f"the classifier of {domain}, {weights}"
+
+
+def classifier_extractor(params: Params, layout: Layout, device: Device, domain: str) -> Extractor:
+    """The features of a digit domain's own classifier: what `fid_digits` is measured by."""
+    check_domain(params, domain)
+    weights = f"seed{params.seeds[0]}.last"
+    system = load_classifier(params, layout, device, domain, weights)
+    return Extractor(
+        name=f"the classifier of {domain} ({params.dann.arch}, {weights})",
+        suffix="_digits",
+        sha256=sha256_of(layout.stage("train_classifier", domain) / "model.safetensors"),
+        resize="not resized",
+        size=(DIGIT, DIGIT),
+        network=system.networks,
+        features=lambda images: (system.features(images), None),
+    )
+
+
+def inception_extractor(params: Params) -> Extractor:
+    """FID's own network: from the file that params name, else from pytorch-fid's cache, else downloaded there."""
+    if params.judges.inception:
+        return inception.inception(Path(params.judges.inception).expanduser())
+    path = inception.cached_weights()
+    if not path.is_file():
+        remote = Remote(
+            name=inception.FILE,
+            group="inception",
+            addresses=(ADDRESS + inception.FILE,),
+            checksum="",
+            contents=lambda file: sha256_of(file)[: len(inception.PUBLISHED)],
+            contents_checksum=inception.PUBLISHED,
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        print(f"bringing the Inception weights to {path}", file=sys.stderr)
+        bring_one(remote, path.parent, params.data.mirror, [])
+    return inception.inception(path)
+
+
+def say(found: dict[str, Any], as_json: bool) -> None:
+    found = journal.rounded(found)
+    if as_json:
+        print(json.dumps(found))
+        return
+    width = max(map(len, found))
+    for name, value in found.items():
+        print(f"{name:<{width}}  {worded(value)}")
+
+
+def worded(value: Any) -> str:
+    match value:
+        case {"mean": mean, "std": std, "subset": subset}:
+            return f"{mean} \u00b1 {std} over subsets of {subset}"
+        case {"mean": mean, "std": std}:
+            return f"{mean} \u00b1 {std}"
+        case dict():
+            return ", ".join(f"{key}: {item}" for key, item in value.items())
+        case list():
+            return "\n" + "\n".join(" ".join(f"{item:>5}" for item in row) for row in value)
+    return str(value)

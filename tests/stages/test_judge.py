@@ -1,0 +1,161 @@
+"""`hw2 judge` on folders that anybody might have, good and bad."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Hw2, Workspace, refused
+from PIL import Image
+
+from hw2core.data.store import open_split
+from hw2core.judges.digits import lenet
+
+
+def save(folder: Path, images: np.ndarray, labels: np.ndarray | None = None) -> Path:
+    folder.mkdir()
+    for i, image in enumerate(images):
+        name = f"{i:03d}.png" if labels is None else f"{labels[i]}_{i:03d}.png"
+        Image.fromarray(np.array(image)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def digits(workspace: Workspace, tmp_path: Path) -> Path:
+    test = open_split(workspace.layout.ready("blended"), "test")
+    return save(tmp_path / "digits", test.images, test.labels)
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    return save(
+        tmp_path / "noise", np.random.default_rng(0).integers(0, 256, (30, 28, 28, 3), dtype=np.uint8)
+    )
+
+
+def test_digits_are_read_by_the_classifier_of_their_domain(
+    workspace: Workspace, hw2: Hw2, digits: Path
+) -> None:
+    outcome = hw2("judge", "digits", str(digits), "--domain", "blended", "--json")
+    assert outcome.status == 0
+    found = json.loads(outcome.out)
+    metrics = json.loads(
+        (workspace.layout.stage("evaluate_classifier", "blended") / "metrics.json").read_text()
+    )
+    assert found["digits_read"] == metrics["on"]["blended"]["accuracy"]["last"]["each"][0]
+    assert found["images"] == 100
+    assert found["judge"] == "the classifier of blended, seed0.last"
+    assert np.array(found["confusion"]).sum() == 100
+
+
+def test_digits_are_read_by_a_users_own_checkpoint(
+    workspace: Workspace, hw2: Hw2, digits: Path, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    torch.save({"state_dict": lenet().state_dict()}, tmp_path / "Classifier.pth")
+    workspace.change("judges.digits.checkpoint", str(tmp_path / "Classifier.pth"))
+    outcome = hw2("judge", "digits", str(digits))
+    assert outcome.status == 0
+    assert "the course's LeNet, Classifier.pth" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("face.png", 28, "face.png: does not say its digit"),
+        ("11_001.png", 28, "11_001.png: does not say its digit"),
+        ("7_001.png", 32, "is 32x32, where 28x28 is wanted"),
+    ],
+)
+def test_a_digit_without_its_name_or_size_is_refused(
+    workspace: Workspace, hw2: Hw2, digits: Path, name: str, size: int, said: str
+) -> None:
+    Image.new("RGB", (size, size)).save(digits / name)
+    refused(hw2("judge", "digits", str(digits), "--domain", "blended"), said)
+
+
+def test_a_set_against_itself_is_no_distance_and_noise_is_far(
+    workspace: Workspace, hw2: Hw2, digits: Path, noise: Path
+) -> None:
+    def fid(fake: Path) -> dict[str, float]:
+        outcome = hw2("judge", "fid", str(fake), str(digits), "--digits", "blended", "--json")
+        assert outcome.status == 0
+        found: dict[str, float] = json.loads(outcome.out)
+        return found
+
+    itself, far = fid(digits), fid(noise)
+    assert 0 <= itself["fid_digits"] < 1e-6 < 1 < far["fid_digits"]
+    assert (itself["precision_digits"], itself["recall_digits"]) == (1, 1)
+    assert (far["n_fake"], far["n_real"]) == (30, 100)
+    assert "fid" not in far
+
+
+def test_in_words_every_figure_has_its_line(
+    workspace: Workspace, hw2: Hw2, digits: Path, noise: Path
+) -> None:
+    outcome = hw2("judge", "fid", str(noise), str(digits), "--digits", "blended")
+    assert outcome.status == 0
+    lines = dict(line.split(maxsplit=1) for line in outcome.out.splitlines())
+    assert float(lines["fid_digits"]) > 0
+    assert lines["kid_digits"].endswith("over subsets of 30")
+    assert lines["extractor"] == "the classifier of blended (R19, seed0.last)"
+
+
+def test_without_inception_weights_and_network_one_line_says_how_to_get_them(
+    workspace: Workspace, hw2: Hw2, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    workspace.change("data.mirror", str(mirror))
+    monkeypatch.setattr("hw2core.stages.judge.ADDRESS", "http://127.0.0.1:9/")
+    monkeypatch.setattr("hw2core.data.fetch.PAUSES", ())
+    outcome = hw2("judge", "fid", str(digits), str(digits))
+    assert outcome.status == 2
+    assert "pt_inception-2015-12-05-6726825d.pth" in outcome.err
+    assert "Traceback" not in outcome.err
+
+
+@pytest.mark.parametrize("command", ["fid", "faces", "digits"])
+def test_an_empty_folder_or_none_is_refused(
+    workspace: Workspace, hw2: Hw2, digits: Path, tmp_path: Path, command: str
+) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    more = [str(digits)] if command == "fid" else []
+    refused(hw2("judge", command, str(empty), *more), "empty: has no png, jpeg or bmp image")
+    refused(hw2("judge", command, str(tmp_path / "none"), *more), "none: does not exist")
+
+
+def test_mixed_sizes_and_what_is_no_image_are_named(
+    workspace: Workspace, hw2: Hw2, digits: Path, noise: Path
+) -> None:
+    Image.new("RGB", (20, 28)).save(noise / "zz.png")
+    refused(
+        hw2("judge", "fid", str(noise), str(digits), "--digits", "blended"), "zz.png", "is 20x28, where 28x28"
+    )
+    (noise / "zz.png").write_bytes(b"not a picture")
+    refused(hw2("judge", "fid", str(noise), str(digits), "--digits", "blended"), "zz.png", "is not a png")
+
+
+def test_an_unknown_domain_is_refused(workspace: Workspace, hw2: Hw2, digits: Path) -> None:
+    refused(hw2("judge", "fid", str(digits), str(digits), "--digits", "faces"), "unknown domain faces")
+
+
+def test_a_face_that_cannot_be_read_is_a_failure_and_counted(
+    workspace: Workspace, hw2: Hw2, noise: Path
+) -> None:
+    (noise / "broken.png").write_bytes(b"not a picture")
+    outcome = hw2("judge", "faces", str(noise), "--json")
+    assert outcome.status == 0
+    found = json.loads(outcome.out)
+    assert (found["images"], found["unreadable"], found["exactly_one"], found["none"]) == (31, 1, 0, 30)
+    assert found["faces_found"] == 0
+
+
+def test_an_archive_does_as_well_as_a_folder(workspace: Workspace, hw2: Hw2, noise: Path) -> None:
+    archive = shutil.make_archive(str(noise), "zip", noise)
+    outcomes = [hw2("judge", "faces", str(place), "--json").out for place in (noise, archive)]
+    assert outcomes[0] == outcomes[1]
