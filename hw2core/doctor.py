@@ -53,7 +53,7 @@ def findings() -> Iterator[Line]:
     yield torch
     if torch[0] == "ok":
         yield gpus(params)
-        yield inception()
+        yield inception(params)
 
 
 def package(name: str) -> Line:
@@ -149,16 +149,19 @@ def gpus(params: Params | None) -> Line:
     return "note", "no GPU: the default runs on the CPU"
 
 
-def inception() -> Line:
+def inception(params: Params | None) -> Line:
     from torch.hub import get_dir
 
-    path = Path(get_dir()) / "checkpoints" / INCEPTION
+    cached = Path(get_dir()) / "checkpoints" / INCEPTION
+    named = params.judges.inception if params else None
+    path = Path(named).expanduser() if named else cached
     if path.is_file():
         return "ok", f"Inception weights: {path}"
+    where = f"judges.inception names {path}, which is not there" if named else "no Inception weights"
     setting = (
         f"TORCH_HOME={os.environ['TORCH_HOME']}" if "TORCH_HOME" in os.environ else "TORCH_HOME moves it"
     )
     return "note", (
-        f"no Inception weights, which only FID needs: put {INCEPTION}, published with the releases of the project "
-        f"pytorch-fid (release fid_weights), in {path.parent} ({setting})"
+        f"{where}; only FID needs them: put {INCEPTION}, published with the releases of the project "
+        f"pytorch-fid (release fid_weights), in {cached.parent} ({setting})"
     )

@@ -154,6 +154,13 @@ class Tsne(Section):
     seed: Seed
 
 
+class FaceFeatures(Training):
+    """The offline judge of faces, itself trained."""
+
+    width: Int = Field(ge=4, le=512)
+    temperature: Float = Field(gt=0, le=10)
+
+
 class DigitJudge(Section):
     checkpoint: str | None
 

@@ -86,6 +86,22 @@ def test_data_weights_and_gpus_that_are_there_are_named(
     assert "GPU NVIDIA H200, 150 GB; GPU NVIDIA H200, 150 GB" in fine
 
 
+def test_weights_that_params_name_are_looked_for_there(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    params = workspace / "params.yaml"
+    weights = workspace.parent / "weights.pth"
+    params.write_text(params.read_text().replace("inception: null", f"inception: {weights}"))
+    assert doctor.examine() == 0
+    assert any(
+        f"judges.inception names {weights}, which is not there" in note
+        for note in lines_with("note", capsys.readouterr().out)
+    )
+    weights.touch()
+    assert doctor.examine() == 0
+    assert f"Inception weights: {weights}" in lines_with("ok", capsys.readouterr().out)
+
+
 def test_little_disk_and_memory_are_noted_with_what_to_do(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
