@@ -48,14 +48,15 @@ class Watch:
     every: int
     look: Callable[[], dict[str, float]]
     """What to note in the history; the networks are in evaluation mode, with their averaged weights."""
-    chooses: str
-    """Which of the noted values chooses a step: the step where it is highest."""
+    chooses: str | None
+    """Which of the noted values chooses a step, the step where it is highest; None if none is chosen."""
 
 
 @dataclass(frozen=True)
 class Trained:
     last: State
     chosen: State
+    """Empty if the watch chooses none."""
     chosen_step: int
     history: list[Row]
 
@@ -97,12 +98,9 @@ def train(
             with judged(system.networks, averaged):
                 row |= watch.look()
                 run.history.append(row)
-                if run.best is None or row[watch.chooses] > run.best:
-                    run.best, run.chosen_step, run.chosen = (
-                        row[watch.chooses],
-                        run.step,
-                        copy(system.networks),
-                    )
+                if watch.chooses and (run.best is None or row[watch.chooses] > run.best):
+                    run.best, run.chosen_step = row[watch.chooses], run.step
+                    run.chosen = copy(system.networks)
         if run.step % checkpoint_every == 0 or finished:
             check_finite(run, names)
             check_weights(system.networks, run.step, names)

@@ -1,21 +1,20 @@
-"""Stages train_*: a system trained once for each seed, watched, and saved with its metrics."""
+"""Stages train_classifier and train_* of the adaptation methods: what they train on, and what is noted meanwhile."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 
 from hw2core.data.augment import jitter
 from hw2core.data.batches import ImageSet, Shuffle, resident
-from hw2core.data.store import open_split, read_about
-from hw2core.engine import journal, resume
+from hw2core.data.store import open_split
+from hw2core.engine import journal
 from hw2core.engine.device import Device, choose_device
-from hw2core.engine.loop import Trained, Watch, train
-from hw2core.engine.randomness import seed_torch
+from hw2core.engine.loop import Trained, Watch
 from hw2core.files import sha256_of
 from hw2core.judges.classification import accuracy, density, information, log_likelihood, outputs, spread
 from hw2core.layout import Layout
-from hw2core.params import Params, Training
+from hw2core.params import Params
 from hw2core.stages.names import check_domain, get_pair
 from hw2core.stages.predictors import (
     Predictor,
@@ -25,6 +24,7 @@ from hw2core.stages.predictors import (
     source_model,
     start_from_source,
 )
+from hw2core.stages.seeds import trained_seeds
 
 UNLABELLED = 1000  # images that the label-free criterion looks at
 
@@ -46,23 +46,33 @@ def train_classifier(params: Params, layout: Layout, domain: str) -> None:
             "test_accuracy": accuracy(outputs(system.logits, test), test.labels),
         }
 
-    train_seeds(
+    chooses = "held_out_log_likelihood"
+    with trained_seeds(
         "train_classifier",
         domain,
         params,
         layout,
         device,
+        seeds=params.seeds,
         settings=params.classifier,
         build=lambda seed: build_classifier(params),
         batches=batches,
-        look=look,
-        chooses="held_out_log_likelihood",
-        criterion=f"log-likelihood of {len(held_out)} held-out training images",
-        compared={},
-        test_images=len(test),
+        watch=lambda system, _: Watch(params.engine.evaluate_every, lambda: look(system), chooses),
         reads=[domain],
         facts={"arch": params.dann.arch},
-    )
+    ) as runs:
+        write_metrics(
+            layout,
+            params,
+            device,
+            runs,
+            stage="train_classifier",
+            item=domain,
+            steps=params.classifier.steps,
+            chosen_by=f"log-likelihood of {len(held_out)} held-out training images",
+            choices={"chosen": chooses},
+            test_images=len(test),
+        )
 
 
 def train_adapter(params: Params, layout: Layout, method: str, pair_name: str) -> None:
@@ -98,23 +108,33 @@ def train_adapter(params: Params, layout: Layout, method: str, pair_name: str) -
             "test_accuracy": accuracy(outputs(system.logits, test), test.labels),
         }
 
-    train_seeds(
+    chooses = "information"
+    with trained_seeds(
         f"train_{method}",
         pair_name,
         params,
         layout,
         device,
+        seeds=params.seeds,
         settings=settings,
         build=build,
         batches=batches,
-        look=look,
-        chooses="information",
-        criterion=f"information maximisation over {len(unlabelled)} unlabelled target training images",
-        compared={"density": "density", "oracle": "test_accuracy"},
-        test_images=len(test),
+        watch=lambda system, _: Watch(params.engine.evaluate_every, lambda: look(system), chooses),
         reads=[pair.source, pair.target],
         facts=facts,
-    )
+    ) as runs:
+        write_metrics(
+            layout,
+            params,
+            device,
+            runs,
+            stage=f"train_{method}",
+            item=pair_name,
+            steps=settings.steps,
+            chosen_by=f"information maximisation over {len(unlabelled)} unlabelled target training images",
+            choices={"chosen": chooses, "density": "density", "oracle": "test_accuracy"},
+            test_images=len(test),
+        )
 
 
 def training_images(params: Params, layout: Layout, domain: str, device: Device) -> tuple[ImageSet, ImageSet]:
@@ -138,90 +158,38 @@ def labelled(
     return jittered
 
 
-def train_seeds(
+def write_metrics(
+    layout: Layout,
+    params: Params,
+    device: Device,
+    runs: Mapping[int, Trained],
+    *,
     stage: str,
     item: str,
-    params: Params,
-    layout: Layout,
-    device: Device,
-    *,
-    settings: Training,
-    build: Callable[[int], Predictor],
-    batches: Callable[..., Callable[[int], Any]],
-    look: Callable[[Predictor], dict[str, float]],
-    chooses: str,
-    criterion: str,
-    compared: dict[str, str],
+    steps: int,
+    chosen_by: str,
+    choices: dict[str, str],
     test_images: int,
-    reads: list[str],
-    facts: dict[str, Any],
 ) -> None:
-    """Train one system for each seed and write the stage's model, history and metrics.
-
-    `chooses` names the noted value that chooses a step; `compared` others that the metrics say the accuracy of
-    as well, whose weights are not kept.
-
-    A seed that is done keeps its checkpoint until all are, so that a killed stage repeats nothing of it.
-    """
-    key = resume.run_key(
-        stage=stage,
-        item=item,
-        device=device.about,
-        evaluate_every=params.engine.evaluate_every,
-        holdout=params.data.holdout,
-        jitter=[name for name in params.data.jitter if name in reads],
-        settings=settings.model_dump(),
-        data=[read_about(layout.ready(name))["sha256"] for name in reads],
-        **facts,
-    )
-    checkpoints = layout.runs / stage / item / key
-    runs: dict[int, Trained] = {}
-    for seed in params.seeds:
-        names = (stage, item, f"seed {seed}")
-        seed_torch(*names, "initial weights")
-        system = build(seed)
-        runs[seed] = train(
-            system,
-            batches(*names, "order"),
-            settings,
-            Watch(params.engine.evaluate_every, lambda system=system: look(system), chooses),  # type: ignore[misc]
-            device,
-            resume.Checkpoint(checkpoints / f"seed{seed}.safetensors"),
-            params.engine.checkpoint_every,
-            names,
-        )
-    folder = layout.stage(stage, item)
-    journal.write_model(
-        folder,
-        {
-            f"seed{seed}.{which}": weights
-            for seed, run in runs.items()
-            for which, weights in (("last", run.last), ("chosen", run.chosen))
-        },
-        {"stage": stage, "item": item, "seeds": params.seeds, **facts, "settings": settings.model_dump()},
-    )
-    journal.write_history(
-        folder, [{"seed": seed, **row} for seed, run in runs.items() for row in run.history]
-    )
+    """The accuracies at the last step and at those that `choices` make: each by the noted value that is highest."""
     journal.write_metrics(
-        folder,
+        layout.stage(stage, item),
         {
             "accuracy": {
                 "last": spread([run.history[-1]["test_accuracy"] for run in runs.values()]),
                 **{
                     name: spread([highest(run.history, value)["test_accuracy"] for run in runs.values()])
-                    for name, value in {"chosen": chooses, **compared}.items()
+                    for name, value in choices.items()
                 },
             },
             "test_images": test_images,
-            "steps": settings.steps,
-            "chosen_by": criterion,
+            "steps": steps,
+            "chosen_by": chosen_by,
             "chosen_steps": [run.chosen_step for run in runs.values()],
             "seeds": params.seeds,
             "device": device.about,
         },
     )
-    resume.forget(checkpoints)
 
 
 def highest(history: list[journal.Row], value: str) -> journal.Row:
