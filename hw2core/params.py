@@ -30,7 +30,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 Source = Literal["embedded", "public", "course", "folder"]
 
 DATASETS: dict[Source, tuple[str, ...]] = {
-    "embedded": ("handwritten", "blended", "printed"),
+    "embedded": ("handwritten", "blended", "printed", "drawn_faces"),
     "public": ("mnist", "mnistm", "usps", "svhn", "celeba"),
     "course": ("mnistm", "usps", "svhn", "celeba"),
 }
@@ -57,6 +57,8 @@ class Embedded(Section):
     seed: Seed
     train: Int = Field(ge=100, le=1_000_000)
     test: Int = Field(ge=100, le=1_000_000)
+    faces_train: Int = Field(ge=100, le=1_000_000)
+    faces_test: Int = Field(ge=100, le=1_000_000)
 
 
 class Public(Section):

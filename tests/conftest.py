@@ -47,7 +47,7 @@ def small_raw() -> Raw:
         "holdout": 0.1,
         "jitter": ["handwritten"],
     }
-    raw["data"]["embedded"] |= {"seed": 0, "train": 100, "test": 100}
+    raw["data"]["embedded"] |= {"seed": 0, "train": 100, "test": 100, "faces_train": 100, "faces_test": 100}
     raw["pairs"] = {
         "blended-handwritten": {"source": "blended", "target": "handwritten"},
         "handwritten-printed": {"source": "handwritten", "target": "printed"},

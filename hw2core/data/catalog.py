@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hw2core.data import course, folder, public, snapshot, standins
+from hw2core.data import course, drawn_faces, folder, public, snapshot, standins
 from hw2core.data.fetch import bring
 from hw2core.data.frames import DECISIONS, digit_frame, square_face
 from hw2core.data.listings import Listing
 from hw2core.data.pictures import read_pictures
+from hw2core.data.portrait import Attributes
 from hw2core.data.store import ImageData, Split
 from hw2core.data.trees import Tree, open_tree
 from hw2core.errors import UserError
@@ -38,6 +39,10 @@ class StandIn(NamedTuple):
     about: str
     fetch: Callable[[Path], None]
     make: Callable[[Path, Embedded], dict[str, Split]]
+    settings: frozenset[str] = frozenset({"seed", "train", "test"})
+    """Which of the params shape it."""
+    attributes: tuple[str, ...] | None = None
+    """Those of its faces; None if the images are digits."""
 
 
 EMBEDDED = {
@@ -57,6 +62,14 @@ EMBEDDED = {
         "blur, noise and cut neighbours",
         standins.fetch_fonts,
         standins.make_printed,
+    ),
+    "drawn_faces": StandIn(
+        "portraits drawn by the package itself: heads of many tones and shapes under light from a side, with hair, "
+        "beards, glasses and backgrounds",
+        drawn_faces.fetch,
+        lambda _, settings: drawn_faces.make(settings),
+        frozenset({"seed", "faces_train", "faces_test"}),
+        Attributes._fields,
     ),
 }
 
@@ -90,9 +103,10 @@ def embedded(name: str, settings: Embedded) -> Dataset:
             stand_in.fetch(draft)
 
     def make(raw: Path) -> ImageData:
-        return ImageData(stand_in.make(raw, settings), stand_in.about)
+        attributes = None if stand_in.attributes is None else list(stand_in.attributes)
+        return ImageData(stand_in.make(raw, settings), stand_in.about, attributes)
 
-    return Dataset("embedded", fetch, make, settings.model_dump())
+    return Dataset("embedded", fetch, make, settings.model_dump(include=set(stand_in.settings)))
 
 
 def published(name: str, data: Data) -> Dataset:
