@@ -150,6 +150,40 @@ class Adamatch(Adapter):
     target: Float = Field(ge=0, le=100)
 
 
+class Generator(Training):
+    """A system that draws images from noise."""
+
+    size: Literal[32, 64, 128, 256]
+    noise: Int = Field(ge=1, le=10_000)
+    width: Int = Field(ge=2, le=1024)
+    flips: Literal["none", "horizontal", "both"]
+
+
+class Gan(Generator):
+    """A generator that plays against a critic: stage train_gan, item a method."""
+
+    critic_lr: Float = Field(gt=0, le=10)
+    augment: list[Literal["colour", "translation", "cutout"]]
+
+
+class Dcgan(Gan):
+    smoothing: Float = Field(ge=0, lt=1)
+    r1: Float = Field(ge=0, le=1000)
+
+
+class Sngan(Gan):
+    smoothing: Float = Field(ge=0, lt=1)
+
+
+class SnganGp(Gan):
+    penalty: Float = Field(ge=0, le=1000)
+    critic_turns: Int = Field(ge=1, le=100)
+
+
+class Vae(Generator):
+    kl: Float = Field(ge=0, le=100)
+
+
 class Tsne(Section):
     images: Int = Field(ge=20, le=100_000)
     perplexity: Float = Field(ge=2, le=1000)
