@@ -74,7 +74,7 @@ def compare(
     resident = batch_at(0)
     settings = settings.model_copy(update={"steps": steps})
     nothing = Path("/nonexistent/bench")
-    watch = Watch(steps, lambda: {"score": 0.0}, "score")
+    watch = Watch(steps, lambda _: {"score": 0.0}, "score")
 
     def run_bare() -> None:
         for k in range(steps):

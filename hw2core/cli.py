@@ -37,6 +37,9 @@ PairName = Annotated[str, typer.Argument(metavar="PAIR", help="One of pairs in p
 MethodName = Annotated[str, typer.Argument(metavar="METHOD", help=f"One of: {', '.join(ADAPTERS)}.")]
 
 
+GanName = Annotated[str, typer.Argument(metavar="METHOD", help="One of gan.methods in params.yaml.")]
+
+
 @app.callback(invoke_without_command=True)
 def root(
     context: typer.Context,
@@ -48,7 +51,7 @@ def root(
         print(context.get_help())
 
 
-def run_stage(module: str, function: str, *arguments: str | bool) -> None:
+def run_stage(module: str, function: str, *arguments: str | int | bool) -> None:
     """Run `function` of hw2core/stages/<module>.py on the validated params of this workspace."""
     layout = find_workspace()
     params = load_params(layout.params)
@@ -96,6 +99,42 @@ def evaluate_classifier(domain: DomainName) -> None:
 def evaluate(method: MethodName, pair: PairName) -> None:
     """Stage: judge an adapted classifier on its target's test set."""
     run_stage("evaluate", "evaluate", method, pair)
+
+
+@app.command("train_gan")
+def train_gan(method: GanName) -> None:
+    """Stage: train a GAN on the faces."""
+    run_stage("train_generators", "train_gan", method)
+
+
+@app.command("train_vae")
+def train_vae() -> None:
+    """Stage: train the variational autoencoder on the faces."""
+    run_stage("train_generators", "train_vae")
+
+
+@app.command("train_face_features")
+def train_face_features() -> None:
+    """Stage: train the small network that faces are compared by offline."""
+    run_stage("train_generators", "train_face_features")
+
+
+@app.command("evaluate_gan")
+def evaluate_gan(method: GanName) -> None:
+    """Stage: draw a GAN's faces and judge them."""
+    run_stage("evaluate_generators", "evaluate_gan", method)
+
+
+@app.command("evaluate_vae")
+def evaluate_vae() -> None:
+    """Stage: draw the autoencoder's faces, rebuild real ones, and judge both."""
+    run_stage("evaluate_generators", "evaluate_vae")
+
+
+@app.command("evaluate_real")
+def evaluate_real() -> None:
+    """Stage: judge real faces and noise, the ends of the generators' scale."""
+    run_stage("evaluate_generators", "evaluate_real")
 
 
 @app.command()
@@ -150,6 +189,21 @@ def predict(
 ) -> None:
     """Classify images: writes the course's csv, `image_name,label`, a row for every image, sorted by name."""
     run_stage("predict", "predict", run, images, out, weights, soft)
+
+
+@app.command()
+def generate(
+    out: Annotated[str, typer.Option("--out", help="A new folder for the images.")],
+    run: Annotated[str, typer.Option("--run", help="gan/METHOD, e.g. gan/sngan, or vae.")],
+    count: Annotated[int, typer.Option("-n", min=1, max=1_000_000, help="How many images.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise: other images.")] = 0,
+    grid: Annotated[bool, typer.Option("--grid", help="Draw the first 32 as grid.png too.")] = False,
+    interpolate: Annotated[
+        bool, typer.Option("--interpolate", help="Draw ways from one noise to another as interpolation.png too.")
+    ] = False,
+) -> None:
+    """Draw images by a trained generator: the same bytes on the same machine every time."""
+    run_stage("generate", "generate", run, out, count, seed, grid, interpolate)
 
 
 @app.command()

@@ -86,6 +86,7 @@ class Data(Section):
         Discriminator(lambda value: "of each" if isinstance(value, dict) else "of all"),
     ]
     domains: list[Name] = Field(min_length=2)
+    faces: Name
     holdout: Float = Field(gt=0, lt=0.5)
     jitter: list[Name]
     mirror: str | None
@@ -206,6 +207,16 @@ class Judges(Section):
     digits: DigitJudge
 
 
+class Gans(Section):
+    methods: dict[Name, Name]
+    """Of each method to train the file in systems/ that has it."""
+
+
+class Generation(Section):
+    seeds: list[Seed] = Field(min_length=1)
+    images: Int = Field(ge=2, le=1_000_000)
+
+
 class Params(Section):
     seeds: list[Seed] = Field(min_length=1)
     engine: Engine
@@ -216,6 +227,14 @@ class Params(Section):
     adda: Adda
     dsn: Dsn
     adamatch: Adamatch
+    gan: Gans
+    dcgan4: Dcgan
+    dcgan5: Dcgan
+    sngan: Sngan
+    sngan_gp: SnganGp
+    vae: Vae
+    face_features: FaceFeatures
+    generation: Generation
     judges: Judges
     tsne: Tsne
 
@@ -226,6 +245,9 @@ ADAPTERS = tuple(
     if isinstance(field.annotation, type) and issubclass(field.annotation, Adapter)
 )
 """The adaptation methods, by their section's name."""
+
+FAMILIES = {"dcgan4": "dcgan", "dcgan5": "dcgan", "sngan": "sngan", "sngan_gp": "sngan"}
+"""Of each GAN the file in systems/ that has it, as gan.methods must say."""
 
 
 def load_params(path: Path) -> Params:
@@ -318,11 +340,19 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
     problems = []
     data = section(raw, "data")
     known, jittered = (names(data.get(key)) for key in ("domains", "jitter"))
-    for values, path in ((known, "data.domains"), (raw.get("seeds"), "seeds"), (jittered, "data.jitter")):
+    for values, path in (
+        (known, "data.domains"),
+        (raw.get("seeds"), "seeds"),
+        (section(raw, "generation").get("seeds"), "generation.seeds"),
+        (jittered, "data.jitter"),
+    ):
         if isinstance(values, list):
             twice = sorted({str(v) for v in values if values.count(v) > 1})
             problems += [f"{path}: {value} stands there twice" for value in twice]
-    for domain in known:
+    faces = data.get("faces")
+    if faces in known:
+        problems.append(f"data.faces: {faces} is among data.domains, which are digits")
+    for domain in [*known, *([faces] if isinstance(faces, str) else [])]:
         paths = section(section(data, "folder"), "paths")
         problem = source_problem(data.get("source"), section(data, "course").get("path"), paths, domain)
         problems += [problem] if problem else []
@@ -344,10 +374,15 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
             problems.append(f"pairs.{name}: source and target are the same domain, {source}")
         elif name != f"{source}-{target}":
             problems.append(f"pairs.{name}: a pair is named by its domains, {source}-{target}")
-    for system in ("classifier", *ADAPTERS):
+    for system in ("classifier", *ADAPTERS, *FAMILIES, "vae", "face_features"):
         warmup, steps = (section(raw, system).get(key) for key in ("warmup", "steps"))
         if isinstance(warmup, int) and isinstance(steps, int) and warmup > steps > 0:
             problems.append(f"{system}.warmup: must be at most the {steps} of {system}.steps, not {warmup}")
+    for method, file in section(section(raw, "gan"), "methods").items():
+        if method not in FAMILIES:
+            problems.append(f"gan.methods: unknown method {method}; there are: {', '.join(FAMILIES)}")
+        elif file != FAMILIES[method]:
+            problems.append(f"gan.methods.{method}: its file in systems/ is {FAMILIES[method]}, not {file}")
     perplexity, images = (section(raw, "tsne").get(key) for key in ("perplexity", "images"))
     if isinstance(perplexity, int | float) and isinstance(images, int) and perplexity >= 2 * images:
         problems.append(

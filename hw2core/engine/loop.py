@@ -46,8 +46,8 @@ class Watch:
     """A look at the system every so many steps."""
 
     every: int
-    look: Callable[[], dict[str, float]]
-    """What to note in the history; the networks are in evaluation mode, with their averaged weights."""
+    look: Callable[[int], dict[str, float]]
+    """What to note in the history of this step; the networks are in evaluation mode, with their averaged weights."""
     chooses: str | None
     """Which of the noted values chooses a step, the step where it is highest; None if none is chosen."""
 
@@ -96,7 +96,7 @@ def train(
         if run.step % watch.every == 0 or finished:
             row = {"step": run.step, "lr": rate, **mean_losses(run, names)}
             with judged(system.networks, averaged):
-                row |= watch.look()
+                row |= watch.look(run.step)
                 run.history.append(row)
                 if watch.chooses and (run.best is None or row[watch.chooses] > run.best):
                     run.best, run.chosen_step = row[watch.chooses], run.step

@@ -1,7 +1,7 @@
 """The pictures: one function a kind, one look for all. The same data gives the same bytes."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,47 @@ def contact_sheet(images: Split, title: str) -> Figure:
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 0.3 + 7.2 * sheet.shape[0] / sheet.shape[1]))
         show(figure.subplots(), sheet, title)
+        return figure
+
+
+def grid(images: NDArray[np.uint8], rows: int, columns: int, title: str) -> Figure:
+    """The first images, row by row."""
+    sheet = tile([images[column : rows * columns : columns] for column in range(columns)])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.3 + 7.2 * sheet.shape[0] / sheet.shape[1]))
+        show(figure.subplots(), sheet, title)
+        return figure
+
+
+def reconstructions(
+    images: NDArray[np.uint8], rebuilt: NDArray[np.uint8], errors: Sequence[float]
+) -> Figure:
+    """Images above, their reconstructions below, each pair with its error."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 1.75))
+        figure.set_layout_engine("constrained", w_pad=0.01, wspace=0.02)
+        columns = zip(figure.subplots(2, len(images)).T, images, rebuilt, errors, strict=True)
+        for (top, bottom), image, again, error in columns:
+            show(top, image, "")
+            show(bottom, again, "")
+            top.set_title(f"{error:.4f}", fontsize=8)
+        return figure
+
+
+def progress(moments: Mapping[int, NDArray[np.uint8]]) -> Figure:
+    """Images of the same noise in a row for each step."""
+    sheet = tile([np.stack(column) for column in zip(*moments.values(), strict=True)])
+    height = sheet.shape[0] / len(moments)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.1 + 6.6 * sheet.shape[0] / sheet.shape[1]))
+        axis = figure.subplots()
+        axis.imshow(sheet, interpolation="nearest")
+        axis.set_xticks([])
+        axis.set_yticks([(row + 0.5) * height for row in range(len(moments))], [f"{step:,}" for step in moments])
+        axis.set_ylabel("step")
+        axis.tick_params(length=0)
+        axis.grid(visible=False)
+        axis.spines[["left", "bottom"]].set_visible(False)
         return figure
 
 

@@ -31,12 +31,11 @@ def trained_seeds(
     watch: Callable[[Built, Path], Watch],
     reads: list[str],
     facts: dict[str, Any],
-) -> Iterator[dict[int, Trained]]:
+) -> Iterator[tuple[dict[int, Trained], Path]]:
     """Train one system for each seed, write the stage's model and history, and hand over the trainings, for what else
-    the stage has to write.
+    the stage has to write, and the folder of their checkpoints, in which a watch may keep what it saw.
 
-    A seed that is done keeps its checkpoint until the stage is, so that a killed stage repeats nothing of it. `watch`
-    is told the folder of the checkpoints, where it may keep what it has seen.
+    A seed that is done keeps its checkpoint until the stage is, so that a killed stage repeats nothing of it.
     """
     key = resume.run_key(
         stage=stage,
@@ -59,7 +58,7 @@ def trained_seeds(
             system,
             batches(*names, "order"),
             settings,
-            watch(system, checkpoints),
+            watch(system, checkpoints / f"seed{seed}"),
             device,
             resume.Checkpoint(checkpoints / f"seed{seed}.safetensors"),
             params.engine.checkpoint_every,
@@ -72,11 +71,12 @@ def trained_seeds(
             f"seed{seed}.{which}": weights
             for seed, run in runs.items()
             for which, weights in (("last", run.last), ("chosen", run.chosen))
+            if weights
         },
         {"stage": stage, "item": item, "seeds": list(seeds), **facts, "settings": settings.model_dump()},
     )
     journal.write_history(
         folder, [{"seed": seed, **row} for seed, run in runs.items() for row in run.history]
     )
-    yield runs
+    yield runs, checkpoints
     resume.forget(checkpoints)

@@ -57,10 +57,10 @@ def train_classifier(params: Params, layout: Layout, domain: str) -> None:
         settings=params.classifier,
         build=lambda seed: build_classifier(params),
         batches=batches,
-        watch=lambda system, _: Watch(params.engine.evaluate_every, lambda: look(system), chooses),
+        watch=lambda system, _: Watch(params.engine.evaluate_every, lambda step: look(system), chooses),
         reads=[domain],
         facts={"arch": params.dann.arch},
-    ) as runs:
+    ) as (runs, _):
         write_metrics(
             layout,
             params,
@@ -119,10 +119,10 @@ def train_adapter(params: Params, layout: Layout, method: str, pair_name: str) -
         settings=settings,
         build=build,
         batches=batches,
-        watch=lambda system, _: Watch(params.engine.evaluate_every, lambda: look(system), chooses),
+        watch=lambda system, _: Watch(params.engine.evaluate_every, lambda step: look(system), chooses),
         reads=[pair.source, pair.target],
         facts=facts,
-    ) as runs:
+    ) as (runs, _):
         write_metrics(
             layout,
             params,

@@ -97,7 +97,7 @@ def run(
 ) -> tuple[Trained, Small]:
     system = system or Small(options)
 
-    def look() -> dict[str, float]:
+    def look(step: int) -> dict[str, float]:
         return {"score": -F.cross_entropy(system.logits(TEST[0]), TEST[1]).item()}
 
     watch = Watch(WATCH_EVERY, look, chooses="score")
@@ -337,7 +337,7 @@ def test_the_chosen_step_is_the_first_with_the_highest_score(tmp_path: Path) -> 
     system = Small(settings())
     seen: dict[int, dict[str, bytes]] = {}
 
-    def look() -> dict[str, float]:
+    def look(step: int) -> dict[str, float]:
         seen[len(system.seen)] = bits(system.networks.state_dict())
         return {"score": next(scores), "other": -1.0}
 
@@ -353,7 +353,7 @@ def test_watching_changes_nothing_that_is_trained(tmp_path: Path) -> None:
     whole, _ = run(tmp_path / "whole", settings())
     system = Small(settings())
 
-    def look() -> dict[str, float]:
+    def look(step: int) -> dict[str, float]:
         torch.rand(100)
         assert not any(part.training for part in system.networks.modules())
         assert not torch.is_grad_enabled()

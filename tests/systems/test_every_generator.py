@@ -169,7 +169,7 @@ def trained(
     options = settings(name, ema=ema, steps=7)
     system = build(name, ema=ema, steps=7)
 
-    def look() -> dict[str, float]:
+    def look(step: int) -> dict[str, float]:
         return {"mean": system.sample(system.noise(4, generator("noise"))).mean().item()}
 
     watch = Watch(3, look, chooses="mean")
