@@ -65,7 +65,9 @@ def draw(home: Path, count: int) -> Path:
     raw.mkdir()
     standins.fetch_handwriting_and_photos(raw)
     tests = round(TESTS * count)
-    splits = standins.make_blended(raw, Embedded(seed=0, train=count - tests, test=tests))
+    splits = standins.make_blended(
+        raw, Embedded(seed=0, train=count - tests, test=tests, faces_train=100, faces_test=100)
+    )
     for name, split in splits.items():
         (home / name).mkdir(parents=True)
         lines = ["image_name,label"]

@@ -35,6 +35,8 @@ DATASETS: dict[Source, tuple[str, ...]] = {
     "course": ("mnistm", "usps", "svhn", "celeba"),
 }
 """What each source has; data.folder.paths names what comes from folders."""
+FACES = ("drawn_faces", "celeba")
+"""Those of them that are of faces; all others are of digits."""
 
 
 class Section(BaseModel):
@@ -356,6 +358,8 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
         paths = section(section(data, "folder"), "paths")
         problem = source_problem(data.get("source"), section(data, "course").get("path"), paths, domain)
         problems += [problem] if problem else []
+        if domain in FACES:
+            problems.append(f"data.domains: {domain} is of faces; a domain is of digits")
     for domain in jittered:
         if domain not in known:
             problems.append(f"data.jitter: {domain} is not among data.domains ({', '.join(known)})")

@@ -191,6 +191,11 @@ def test_the_domains_of_a_pair_are_among_those_made(raw: Raw) -> None:
     ]
 
 
+def test_faces_are_no_domain(raw: Raw) -> None:
+    raw["data"]["domains"].append("drawn_faces")
+    assert problems(raw) == ["params.yaml: data.domains: drawn_faces is of faces; a domain is of digits"]
+
+
 def test_the_domains_to_jitter_are_among_those_made(raw: Raw) -> None:
     raw["data"] |= {"domains": ["handwritten", "blended"], "jitter": ["printed"]}
     raw["pairs"] = {"blended-handwritten": {"source": "blended", "target": "handwritten"}}

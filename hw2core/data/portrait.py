@@ -15,7 +15,7 @@ from hw2core.data.frames import FACE
 FINE = 2  # points of the drawing to a pixel, each way
 
 SKINS: tuple[Colour, ...] = (
-    (84, 54, 40), (128, 85, 61), (176, 127, 96), (212, 164, 132), (238, 198, 172), (248, 216, 198),
+    (96, 63, 47), (132, 88, 64), (176, 127, 96), (212, 164, 132), (238, 198, 172), (248, 216, 198),
 )  # fmt: skip
 DARK_HAIR: tuple[Colour, ...] = ((22, 19, 21), (34, 26, 24), (52, 36, 28), (62, 42, 31))
 LIGHT_HAIR: tuple[Colour, ...] = (
@@ -25,7 +25,8 @@ IRISES: tuple[Colour, ...] = (
     (70, 44, 26), (52, 34, 24), (96, 66, 34), (70, 110, 150), (92, 120, 84), (110, 125, 135),
 )  # fmt: skip
 LIPSTICKS: tuple[Colour, ...] = ((190, 30, 50), (200, 70, 100), (150, 30, 60))
-FRAMES: tuple[Colour, ...] = ((25, 22, 24), (40, 28, 24), (92, 56, 34), (70, 74, 82), (120, 30, 36))
+DARK_FRAMES: tuple[Colour, ...] = ((25, 22, 24), (40, 28, 24), (64, 36, 24), (30, 36, 70), (120, 24, 32))
+LIGHT_FRAMES: tuple[Colour, ...] = ((214, 180, 104), (200, 204, 210), (222, 216, 200), (205, 60, 56))
 VOLUMES = {
     "crop": 1.01, "short": 1.06, "swept": 1.08, "fringe": 1.07, "curls": 1.14, "long": 1.09, "bob": 1.12, "bun": 1.04,
 }  # fmt: skip
@@ -75,6 +76,7 @@ class Portrait:
         # Dark skin goes with brown eyes, and with light hair that is red, brown, grey or white.
         self.iris = luck.pick("iris", IRISES[: 3 if tone < 3 else None])
         self.hair = luck.pick("hair", DARK_HAIR if looks.dark_hair else LIGHT_HAIR[3 if tone < 2.5 else 0 :])
+        self.frame = luck.pick("frame", LIGHT_FRAMES if tone < 1.6 else DARK_FRAMES)  # seen against the skin
         self.cut = self.choose_cut()
         self.loose = self.cut in ("long", "bob")
         self.light = luck.between("light across", -0.9, 0.9), luck.between("light down", -0.6, -0.1)
@@ -239,7 +241,7 @@ class Portrait:
             along = (side * self.u - self.eyes_apart - 0.3) / 4.6
             offset = self.v - line + arch * (1 - np.square(along)) + slope * along
             brow = stroke(offset, thick * (1 - 0.35 * along), along, 4.6)
-            paint(self.face, 0.88 * cover(brow, 1.2), blend(self.hair, (50, 34, 26), 0.45))
+            paint(self.face, 0.88 * cover(brow, 1.2), blend(self.hair, (34, 24, 20), 0.6))
 
     def draw_eyes(self) -> None:
         luck, male = self.luck, self.looks.male
@@ -275,9 +277,9 @@ class Portrait:
     def draw_mouth(self) -> None:
         luck, smile, male, v = self.luck, self.looks.smiling, self.looks.male, self.v
         wide = luck.between("mouth width", 5.2, 6.2) + (1.5 if smile else 0)
-        curve = luck.between("smile", 1.7, 2.9) if smile else luck.between("smile", -0.8, 0.3)
+        curve = luck.between("smile", 2.1, 3.0) if smile else luck.between("smile", -0.8, 0.3)
         gape = luck.between("gape", 2.2, 3.6) if smile else luck.between("gape", 1.0, 1.8)
-        is_open = luck.chance("open mouth", 0.7 if smile else 0.2)
+        is_open = luck.chance("open mouth", 0.75 if smile else 0.2)
         along = self.u / wide
         arc = 1 - np.square(along)
         line = self.mouth_line + curve * (arc - 0.65)
@@ -288,7 +290,7 @@ class Portrait:
         lips = blend(self.skin, (176, 62, 66), 0.45 if male else 0.6)
         if not male and luck.chance("lipstick", 0.6):
             lips = blend(lips, luck.pick("lips", LIPSTICKS), 0.7)
-        dark = blend(lips, (45, 12, 16), 0.75)
+        dark = blend(lips, (40, 10, 14), 0.85)
         paint(self.face, cover(np.maximum(upper - v, v - lower)), lips)
         paint(self.face, 0.25 * cover(stroke(v - lower - 0.8, 0.4, self.u / 3, 3), 1.5), dark)
         if is_open:
@@ -332,7 +334,7 @@ class Portrait:
 
     def draw_glasses(self) -> None:
         luck = self.luck
-        frame, thick = luck.pick("frame", FRAMES), luck.between("frame width", 0.35, 0.65)
+        thick = luck.between("frame width", 0.4, 0.65)
         wide, high = luck.between("lens width", 5.3, 6.2), luck.between("lens height", 3.9, 4.8)
         square = luck.pick("lens", (0, 0.3, 1))
         y = self.v - self.eye_line - 0.4
@@ -340,11 +342,11 @@ class Portrait:
             x = side * self.u - self.eyes_apart - 0.1
             lens = ellipse(x, y, wide, high, square)
             paint(self.canvas, 0.1 * cover(lens), (225, 235, 245))
-            paint(self.canvas, 0.92 * cover(abs(lens) - thick, 0.8), frame)
+            paint(self.canvas, 0.92 * cover(abs(lens) - thick, 0.8), self.frame)
             temple = np.maximum(abs(y + 1) - 0.5, np.maximum(wide - x, side * self.x - self.width))
-            paint(self.canvas, 0.85 * cover(temple, 0.9), frame)
+            paint(self.canvas, 0.85 * cover(temple, 0.9), self.frame)
         bridge = stroke(y + 1.1 - 0.06 * np.square(self.u), 0.45, self.u / (self.eyes_apart - wide), 1.5)
-        paint(self.canvas, 0.9 * cover(bridge, 0.8), frame)
+        paint(self.canvas, 0.9 * cover(bridge, 0.8), self.frame)
 
     def develop(self) -> NDArray[np.uint8]:
         """The picture: reduced to its size, a little blurred, exposed and grainy as photos are."""

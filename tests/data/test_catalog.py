@@ -50,7 +50,7 @@ def test_sources_can_be_mixed(raw: Raw, tmp_path: Path) -> None:
         (
             "embedded",
             "usps",
-            "embedded has no usps, only handwritten, blended, printed; usps needs public or course",
+            "embedded has no usps, only handwritten, blended, printed, drawn_faces; usps needs public or course",
         ),
         ("public", "printed", "printed needs embedded"),
         ("public", "meters", "meters needs folder, and data.folder.paths"),

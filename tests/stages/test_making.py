@@ -182,5 +182,17 @@ def test_data_shows_faces_and_their_attributes(published: Workspace, hw2: Hw2) -
     assert (published.root / "data" / "sheets" / "celeba.png").is_file()
 
 
+def test_drawn_faces_are_made_though_they_are_no_domain(empty_workspace: Workspace, hw2: Hw2) -> None:
+    for stage in ("download", "preprocess"):
+        assert hw2(stage, "drawn_faces").status == 0
+    made = about(empty_workspace, "drawn_faces")
+    assert made["settings"] == {"seed": 0, "faces_train": 100, "faces_test": 100}
+    assert made["attributes"] == ["smiling", "male", "glasses", "dark_hair"]
+    outcome = hw2("data", "drawn_faces")
+    assert outcome.status == 0
+    assert "train 100, test 100 images, 64x64" in outcome.out
+    assert (empty_workspace.root / "data" / "sheets" / "drawn_faces.png").is_file()
+
+
 def test_data_of_what_is_not_ready_says_which_stage_makes_it(empty_workspace: Workspace, hw2: Hw2) -> None:
     refused(hw2("data", "printed"), "not made yet", "preprocess@printed")
