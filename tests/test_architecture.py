@@ -90,8 +90,9 @@ def test_imports_run_one_way_only(path: Path) -> None:
     assert not {module for module in wrong if module != "hw2core.__version__"}
 
 
-SHARED = ("backbones", "generators", "adversarial")  # what several systems have in common; no system itself
-SHARED = ("backbones", "generators", "adversarial")  # what several systems have in common; no system itself
+SHARED = ("backbones", "generators", "adversarial", "unet", "samplers")
+"""What several systems have in common; no system itself."""
+
 SYSTEMS = [path for path in MODULES if room(name_of(path)) == "systems" and path.name != "__init__.py"]
 
 
