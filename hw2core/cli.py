@@ -199,7 +199,8 @@ def generate(
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise: other images.")] = 0,
     grid: Annotated[bool, typer.Option("--grid", help="Draw the first 32 as grid.png too.")] = False,
     interpolate: Annotated[
-        bool, typer.Option("--interpolate", help="Draw ways from one noise to another as interpolation.png too.")
+        bool,
+        typer.Option("--interpolate", help="Draw ways from one noise to another as interpolation.png too."),
     ] = False,
 ) -> None:
     """Draw images by a trained generator: the same bytes on the same machine every time."""

@@ -187,6 +187,40 @@ class Vae(Generator):
     kl: Float = Field(ge=0, le=100)
 
 
+class Ddpm(Training):
+    arch: Literal["compact", "R22a", "R22b"]
+    width: Int = Field(ge=8, le=512, multiple_of=8)
+    times: Int = Field(ge=50, le=10_000)
+    noise: Literal["linear", "cosine"]
+    prediction: Literal["epsilon", "v"]
+    unlabelled: Float = Field(ge=0, lt=1)
+    min_snr: Float = Field(ge=0, le=1000)
+
+
+class Sampling(Section):
+    """How a trained DDPM is sampled: nothing here is trained again for."""
+
+    sampler: Literal["ddpm", "ddpm_posterior", "ddim", "dpm_solver"]
+    steps: Int = Field(ge=1, le=10_000)
+    guidance: Float = Field(ge=0, le=100)
+    skip: Float = Field(ge=0, le=1)
+    eta: Float = Field(ge=0, le=1)
+
+
+class Acgan(Training):
+    arch: Literal["R19", "R21", "R21_printed"]
+    noise: Int = Field(ge=1, le=10_000)
+    generator_width: Int = Field(ge=1, le=1024)
+    discriminator_width: Int = Field(ge=1, le=1024)
+
+
+class Acgans(Section):
+    """What ACGAN draws: stage train_acgan, item one of these."""
+
+    digits: Acgan
+    faces: Acgan
+
+
 class Tsne(Section):
     images: Int = Field(ge=20, le=100_000)
     perplexity: Float = Field(ge=2, le=1000)

@@ -72,9 +72,7 @@ def grid(images: NDArray[np.uint8], rows: int, columns: int, title: str) -> Figu
         return figure
 
 
-def reconstructions(
-    images: NDArray[np.uint8], rebuilt: NDArray[np.uint8], errors: Sequence[float]
-) -> Figure:
+def reconstructions(images: NDArray[np.uint8], rebuilt: NDArray[np.uint8], errors: Sequence[float]) -> Figure:
     """Images above, their reconstructions below, each pair with its error."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(7.2, 1.75))
@@ -96,7 +94,9 @@ def progress(moments: Mapping[int, NDArray[np.uint8]]) -> Figure:
         axis = figure.subplots()
         axis.imshow(sheet, interpolation="nearest")
         axis.set_xticks([])
-        axis.set_yticks([(row + 0.5) * height for row in range(len(moments))], [f"{step:,}" for step in moments])
+        axis.set_yticks(
+            [(row + 0.5) * height for row in range(len(moments))], [f"{step:,}" for step in moments]
+        )
         axis.set_ylabel("step")
         axis.tick_params(length=0)
         axis.grid(visible=False)

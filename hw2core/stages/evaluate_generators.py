@@ -81,7 +81,10 @@ def evaluate_real(params: Params, layout: Layout) -> None:
     noise = random.integers(0, 256, (count, *train.shape[1:]), dtype=np.uint8)
     folder = layout.stage("evaluate_real", "faces")
     test = open_split(layout.ready(params.data.faces), "test").images
-    figures.save(figures.grid(np.array(test[: ROWS * COLUMNS]), ROWS, COLUMNS, "real test images"), folder / "samples.png")
+    figures.save(
+        figures.grid(np.array(test[: ROWS * COLUMNS]), ROWS, COLUMNS, "real test images"),
+        folder / "samples.png",
+    )
     journal.write_metrics(
         folder,
         {

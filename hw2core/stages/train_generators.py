@@ -70,7 +70,8 @@ def train_generator(params: Params, layout: Layout, name: str) -> None:
     ) as (runs, kept):
         folder = layout.stage(stage, item)
         figures.save(
-            figures.progress(first_progress(kept / f"seed{params.generation.seeds[0]}")), folder / "progress.png"
+            figures.progress(first_progress(kept / f"seed{params.generation.seeds[0]}")),
+            folder / "progress.png",
         )
         journal.write_metrics(folder, metrics(runs, settings, params, device, name))
 
@@ -112,7 +113,9 @@ def read_faces(params: Params, layout: Layout, device: Device, size: int | None)
     faces = resident(open_split(layout.ready(params.data.faces), "train"), device)
     height, width = faces.images.shape[1:3]
     if size not in (None, height) or height != width:
-        raise UserError(f"{params.data.faces}: its images are {width}x{height}, but params ask for {size}x{size}")
+        raise UserError(
+            f"{params.data.faces}: its images are {width}x{height}, but params ask for {size}x{size}"
+        )
     return faces
 
 
