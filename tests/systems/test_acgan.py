@@ -23,9 +23,19 @@ every_design = pytest.mark.parametrize("arch", DESIGNS)
 
 def settings(arch: str, **changes: Any) -> Settings:
     values = {
-        **{"steps": 5, "batch": 4, "lr": 1e-3, "beta1": 0.5, "beta2": 0.999, "weight_decay": 0.0},
-        **{"schedule": "constant", "warmup": 0, "ema": 0.0},
-        **{"arch": arch, "noise": 12, "generator_width": 4, "discriminator_width": 4},
+        "steps": 5,
+        "batch": 4,
+        "lr": 1e-3,
+        "beta1": 0.5,
+        "beta2": 0.999,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warmup": 0,
+        "ema": 0.0,
+        "arch": arch,
+        "noise": 12,
+        "generator_width": 4,
+        "discriminator_width": 4,
     }
     return Settings(**values | changes)
 

@@ -23,10 +23,22 @@ LABELS = torch.arange(6)
 
 def settings(**changes: Any) -> Settings:
     values = {
-        **{"steps": 5, "batch": 4, "lr": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.0},
-        **{"schedule": "constant", "warmup": 0, "ema": 0.0},
-        **{"arch": "compact", "width": 8, "times": 100, "noise": "cosine", "prediction": "v"},
-        **{"unlabelled": 0.1, "min_snr": 0.0},
+        "steps": 5,
+        "batch": 4,
+        "lr": 1e-3,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "weight_decay": 0.0,
+        "schedule": "constant",
+        "warmup": 0,
+        "ema": 0.0,
+        "arch": "compact",
+        "width": 8,
+        "times": 100,
+        "noise": "cosine",
+        "prediction": "v",
+        "unlabelled": 0.1,
+        "min_snr": 0.0,
     }
     return Settings(**values | changes)
 
@@ -75,7 +87,7 @@ def test_a_diffused_image_has_the_moments_of_q(noise: str, t: int) -> None:
     assert torch.allclose(x.var(0), torch.tensor(1 - left), rtol=0.15)
 
 
-def test_training_draws_every_time_from_1_to_T_and_never_0() -> None:
+def test_training_draws_every_time_from_the_first_to_the_last_and_never_0() -> None:
     system = build(times=50, unlabelled=0.5)
     seen: list[Tensor] = []
     told: list[Tensor] = []
@@ -251,7 +263,7 @@ def test_every_network_and_prediction_trains_and_samples(arch: str, prediction: 
     assert sampled(system, how()).isfinite().all()
 
 
-def test_the_trajectory_goes_from_noise_at_T_to_the_sample_at_0() -> None:
+def test_the_trajectory_goes_from_the_noise_to_the_sample() -> None:
     system = build(times=60)
     noise = system.noise(6, random())
     system.networks.eval()
