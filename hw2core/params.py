@@ -392,8 +392,10 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
         paths = section(section(data, "folder"), "paths")
         problem = source_problem(data.get("source"), section(data, "course").get("path"), paths, domain)
         problems += [problem] if problem else []
-        if domain in FACES:
-            problems.append(f"data.domains: {domain} is of faces; a domain is of digits")
+    digits = {name for datasets in DATASETS.values() for name in datasets} - set(FACES)
+    problems += [f"data.domains: {name} is of faces; a domain is of digits" for name in known if name in FACES]
+    if faces in digits:
+        problems.append(f"data.faces: {faces} is of digits")
     for domain in jittered:
         if domain not in known:
             problems.append(f"data.jitter: {domain} is not among data.domains ({', '.join(known)})")
