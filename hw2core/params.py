@@ -393,7 +393,9 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
         problem = source_problem(data.get("source"), section(data, "course").get("path"), paths, domain)
         problems += [problem] if problem else []
     digits = {name for datasets in DATASETS.values() for name in datasets} - set(FACES)
-    problems += [f"data.domains: {name} is of faces; a domain is of digits" for name in known if name in FACES]
+    problems += [
+        f"data.domains: {name} is of faces; a domain is of digits" for name in known if name in FACES
+    ]
     if faces in digits:
         problems.append(f"data.faces: {faces} is of digits")
     for domain in jittered:

@@ -196,6 +196,43 @@ def curves(
         return figure
 
 
+PANELS = {
+    "loss": {"critic_loss": "critic", "generator_loss": "generator"},
+    "critic right, share": {"real_accuracy": "of real images", "fake_accuracy": "of generated"},
+    "diversity": {"diversity": "generated, beside real"},
+}
+VAE_PANELS = {
+    "mean squared error": {"reconstruction": "reconstruction"},
+    "nats": {"kl": "KL from N(0, 1)"},
+}
+
+
+def health(histories: Mapping[str, pd.DataFrame], panels: Mapping[str, Mapping[str, str]]) -> Figure:
+    """A row for each generator: what its training watched, the seeds' mean and range. The names are those shown."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 0.5 + 1.55 * len(histories)))
+        figure.set_layout_engine("constrained", wspace=0.06)
+        grid = figure.subplots(len(histories), len(panels), squeeze=False, sharex="row")
+        for row, (name, history) in zip(grid, histories.items(), strict=True):
+            for axis, (ylabel, lines) in zip(row, panels.items(), strict=True):
+                for (column, label), colour in zip(lines.items(), shades(len(lines)), strict=True):
+                    at = history.groupby("step")[column]
+                    axis.plot(at.mean(), color=colour, label=label)
+                    axis.fill_between(at.mean().index, at.min(), at.max(), color=colour, alpha=0.18, lw=0)
+                axis.set_ylabel(ylabel)
+                axis.set_xlim(left=0)
+                if ylabel == "critic right, share":
+                    axis.set_ylim(0, 1.03)
+                elif ylabel in ("diversity", "mean squared error", "nats"):
+                    axis.set_ylim(bottom=0)
+            row[0].set_title(name, loc="left")
+        for axis in grid[-1]:
+            axis.set_xlabel("step")
+        for axis in grid[0]:
+            axis.legend(fontsize=7.5, loc="best")
+        return figure
+
+
 def scatter(places: pd.DataFrame, by: str, title: str) -> Figure:
     """Points with columns x and y, coloured by another column."""
     groups = sorted(places[by].unique()) if by == "digit" else list(places[by].unique())

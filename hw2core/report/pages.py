@@ -31,6 +31,7 @@ def markdown(context: dict[str, Any]) -> str:
         "figure": figure,
         "share": share,
         "number": number,
+        "count": count,
     }
     return environment.get_template("report.md.j2").render(context)
 
@@ -61,10 +62,14 @@ def number(value: float | None, digits: int) -> str:
     return "\u2013" if value is None or math.isnan(value) else f"{value:.{digits}f}"
 
 
-def figure(row: dict[str, Any], column: str) -> str:
+def figure(row: dict[str, Any], column: str, digits: int = 1) -> str:
     """A table row's mean with its standard deviation, where there are several seeds."""
-    mean, deviation = number(row[column], 1), number(row[f"{column} std"], 1)
+    mean, deviation = number(row[column], digits), number(row[f"{column} std"], digits)
     return mean if deviation == number(None, 1) else f"{mean}\u00a0\u00b1\u00a0{deviation}"
+
+
+def count(value: float | None) -> str:
+    return number(value, 0) if value is None or math.isnan(value) else f"{value:,.0f}"
 
 
 def share(row: dict[str, Any], column: str) -> str:

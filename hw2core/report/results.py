@@ -11,14 +11,17 @@ from hw2core.engine.journal import read_json
 from hw2core.errors import UserError
 from hw2core.files import sha256_of
 from hw2core.layout import Layout
-from hw2core.params import ADAPTERS, Params
+from hw2core.params import ADAPTERS, FAMILIES, Params
+
+
+TITLES = {"adamatch": "AdaMatch", "dcgan4": "DCGAN 4x4", "dcgan5": "DCGAN 5x5", "sngan_gp": "SNGAN-GP"}
 
 
 def title(column: str) -> str:
     """A method's or bound's name as it is printed: AdaMatch for adamatch, DANN for dann."""
-    if column not in ADAPTERS:
+    if column not in (*ADAPTERS, *FAMILIES, "vae"):
         return column
-    return {"adamatch": "AdaMatch"}.get(column, column.upper())
+    return TITLES.get(column, column.upper())
 
 
 def read_metrics(layout: Layout, stage: str, item: str, *needed: str) -> dict[str, Any]:
@@ -42,6 +45,69 @@ def read_history(path: Path, sha256: str) -> pd.DataFrame:
         raise UserError(f"{path}: not there; its stage has not run") from None
     except (ValueError, KeyError):
         raise UserError(f"{path}: not readable as a training's history; run its stage again") from None
+
+
+def read_generator_histories(params: Params, layout: Layout) -> dict[str, pd.DataFrame]:
+    """Each face generator's training history, which must be that of the training that was judged."""
+    histories = {}
+    for name in (*params.gan.methods, "vae"):
+        stage, item = ("gan", name) if name != "vae" else ("vae", "faces")
+        training = read_metrics(layout, f"evaluate_{stage}", item, "training")["training"]
+        path = layout.stage(f"train_{stage}", item) / "history.csv"
+        if sha256_of(path) != training["history"]:
+            raise UserError(f"{path}: not the history of the training that was judged; run make repro")
+        histories[name] = pd.read_csv(path)
+    return histories
+
+
+def faces_table(params: Params, layout: Layout) -> pd.DataFrame:
+    """A row for each face generator between the ends of the scale, real training images and noise: what the judges
+    found, mean and standard deviation over the seeds."""
+    real = read_metrics(layout, "evaluate_real", "faces", "test_images", "training_images", "noise")
+    share = real["test_images"]["faces_found"]
+    rows = [anchor("real training images", real["training_images"], share)]
+    for name in (*params.gan.methods, "vae"):
+        stage, item = ("evaluate_gan", name) if name != "vae" else ("evaluate_vae", "faces")
+        metrics = read_metrics(layout, stage, item, "faces_found", "by", "training")
+        row: dict[str, Any] = {"system": name}
+        for figure in FACE_FIGURES:
+            value = metrics.get(figure)
+            measured = isinstance(value, dict)
+            row |= {
+                figure: value["mean"] if measured else None,
+                f"{figure} std": value["std"] if measured else None,
+            }
+        row["ratio"] = 100 * row["faces_found"] / share if share else None
+        row["parameters"] = sum(metrics["training"]["parameters"].values())
+        row["steps"] = metrics["training"]["steps"]
+        row["collapsed"] = len(metrics["training"]["collapsed_seeds"])
+        rows.append(row)
+    rows.append(anchor("noise", real["noise"], share))
+    columns = [c for figure in FACE_FIGURES for c in (figure, f"{figure} std")]
+    return pd.DataFrame(rows).astype(dict.fromkeys([*columns, "ratio", "parameters", "steps"], float))
+
+
+FACE_FIGURES = (
+    "faces_found",
+    "fid",
+    "fid_faces_offline",
+    "kid_faces_offline",
+    "precision_faces_offline",
+    "recall_faces_offline",
+)
+
+
+def anchor(name: str, judged: dict[str, Any], share: float) -> dict[str, Any]:
+    """A row of what was not generated."""
+    found = {**judged, "faces_found": judged["faces"]["faces_found"]}
+    row: dict[str, Any] = {"system": name}
+    for figure in FACE_FIGURES:
+        value = found.get(figure)
+        row[figure] = (
+            value["mean"] if isinstance(value, dict) else value if isinstance(value, float) else None
+        )
+        row[f"{figure} std"] = None
+    return row | {"ratio": 100 * row["faces_found"] / share if share else None}
 
 
 def read_histories(params: Params, layout: Layout) -> dict[str, dict[str, pd.DataFrame]]:

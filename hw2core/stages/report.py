@@ -25,14 +25,27 @@ def report(params: Params, layout: Layout) -> None:
     histories = results.read_histories(params, layout)
     tests = {str(domain): open_split(layout.ready(domain), "test") for domain in params.data.domains}
     selection = results.selection_table(params, layout)
-    text = pages.markdown(context(params, layout, last, chosen, selection))
+    faces = results.faces_table(params, layout)
+    generators = results.read_generator_histories(params, layout)
+    text = pages.markdown(
+        context(params, layout, last, chosen, selection) | {"faces": faces_context(params, layout, faces)}
+    )
     with new_folder(layout.reports / "tables") as folder:
-        for name, table in (("accuracy_last", last), ("accuracy_chosen", chosen), ("selection", selection)):
+        for name, table in (
+            ("accuracy_last", last),
+            ("accuracy_chosen", chosen),
+            ("selection", selection),
+            ("faces", faces),
+        ):
             write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g").encode())
     with new_folder(layout.reports / "figures") as folder:
         figures.save(figures.samples(tests), folder / "samples.png")
         figures.save(figures.bars(last, titles), folder / "accuracy.png")
         figures.save(figures.curves(histories, last, titles), folder / "curves.png")
+        gans = {results.title(name): generators[name] for name in params.gan.methods}
+        if gans:
+            figures.save(figures.health(gans, figures.PANELS), folder / "gans.png")
+        figures.save(figures.health({"VAE": generators["vae"]}, figures.VAE_PANELS), folder / "vae.png")
     page = pages.html(text, text.partition("\n")[0].removeprefix("# "), layout.reports)
     write_whole(layout.reports / "report.md", text.encode())
     write_whole(layout.reports / "report.html", page.encode())
@@ -59,7 +72,11 @@ def context(
     return {
         "methods": ADAPTERS,
         "pairs": list(params.pairs),
-        "embedded": [about["name"] for about in abouts if about["source"] == "embedded"],
+        "embedded": [
+            about["name"]
+            for about in (*abouts, read_about(layout.ready(params.data.faces)))
+            if about["source"] == "embedded"
+        ],
         "seeds": params.seeds,
         "last": last.to_dict("records"),
         "chosen": chosen.to_dict("records"),
@@ -72,7 +89,10 @@ def context(
         "maps": [
             {
                 "title": f"{results.title(method)}, {pages.arrow(pair)}",
-                **{name: find_map(layout, method, pair, name) for name in ("by_digit", "by_domain")},
+                **{
+                    name: picture(layout, "tsne", f"{method}-{pair}", f"{name}.png")
+                    for name in ("by_digit", "by_domain")
+                },
             }
             for method, pair in evaluations
         ],
@@ -105,11 +125,47 @@ def context(
     }
 
 
-def find_map(layout: Layout, method: str, pair: str, name: str) -> str:
-    """A t-SNE picture's path from reports/ on."""
-    path = layout.stage("tsne", f"{method}-{pair}") / f"{name}.png"
+def faces_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict[str, Any]:
+    """What the template says of the faces."""
+    about = read_about(layout.ready(params.data.faces))
+    judged = results.read_metrics(
+        layout, "evaluate_vae", "faces", "by", "reconstruction_mse", "seeds", "device"
+    )
+    real = results.read_metrics(layout, "evaluate_real", "faces", "test_images")
+    pictures = [("real_test_images", "evaluate_real", "faces", "")]
+    for name in (*params.gan.methods, "vae"):
+        stage, item = ("gan", name) if name != "vae" else ("vae", "faces")
+        pictures.append((name, f"evaluate_{stage}", item, f"train_{stage}"))
+    return {
+        "about": about,
+        "rows": table.astype(object).where(table.notna(), None).to_dict("records"),
+        "seeds": judged["seeds"],
+        "images": params.generation.images,
+        "by": judged["by"],
+        "fid": any(
+            isinstance(row["fid"], float) and row["fid"] == row["fid"] for row in table.to_dict("records")
+        ),
+        "mse": judged["reconstruction_mse"],
+        "real": real["test_images"],
+        "pictures": [
+            {
+                "title": results.title(name).replace("_", " "),
+                "samples": picture(layout, stage, item, "samples.png"),
+                "progress": picture(layout, training, item, "progress.png") if training else None,
+            }
+            for name, stage, item, training in pictures
+        ],
+        "reconstructions": picture(layout, "evaluate_vae", "faces", "reconstructions.png"),
+        "others": references.FACES if params.data.faces == "celeba" else [],
+        "gans": bool(params.gan.methods),
+    }
+
+
+def picture(layout: Layout, stage: str, item: str, name: str) -> str:
+    """A stage's picture, by its path from reports/ on."""
+    path = layout.stage(stage, item) / name
     if not path.is_file():
-        raise UserError(f"{path}: not there; run its stage again: dvc repro -f tsne@{method}-{pair}")
+        raise UserError(f"{path}: not there; run its stage again: dvc repro -f {stage}@{item}")
     return os.path.relpath(path, layout.reports)
 
 
