@@ -39,7 +39,7 @@ class StandIn(NamedTuple):
     about: str
     fetch: Callable[[Path], None]
     make: Callable[[Path, Embedded], dict[str, Split]]
-    settings: frozenset[str] = frozenset({"seed", "train", "test"})
+    settings: tuple[str, ...] = ("seed", "train", "test")
     """Which of the params shape it."""
     attributes: tuple[str, ...] | None = None
     """Those of its faces; None if the images are digits."""
@@ -68,7 +68,7 @@ EMBEDDED = {
         "beards, glasses and backgrounds",
         drawn_faces.fetch,
         lambda _, settings: drawn_faces.make(settings),
-        frozenset({"seed", "faces_train", "faces_test"}),
+        ("seed", "faces_train", "faces_test"),
         Attributes._fields,
     ),
 }
@@ -106,7 +106,7 @@ def embedded(name: str, settings: Embedded) -> Dataset:
         attributes = None if stand_in.attributes is None else list(stand_in.attributes)
         return ImageData(stand_in.make(raw, settings), stand_in.about, attributes)
 
-    return Dataset("embedded", fetch, make, settings.model_dump(include=set(stand_in.settings)))
+    return Dataset("embedded", fetch, make, {name: getattr(settings, name) for name in stand_in.settings})
 
 
 def published(name: str, data: Data) -> Dataset:
