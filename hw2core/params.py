@@ -183,6 +183,21 @@ class SnganGp(Gan):
     critic_turns: Int = Field(ge=1, le=100)
 
 
+class Stylegan2(Gan):
+    widest: Int = Field(ge=2, le=4096)
+    mapping: Int = Field(ge=1, le=32)
+    r1: Float = Field(ge=0, le=1000)
+    r1_every: Int = Field(ge=1, le=1000)
+    path: Float = Field(ge=0, le=1000)
+    path_every: Int = Field(ge=1, le=1000)
+
+
+class R3gan(Gan):
+    widest: Int = Field(ge=2, le=4096)
+    depth: Int = Field(ge=1, le=16)
+    r1: Float = Field(ge=0, le=1000)
+
+
 class Vae(Generator):
     kl: Float = Field(ge=0, le=100)
 

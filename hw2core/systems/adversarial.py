@@ -178,7 +178,7 @@ class Adversarial(FromNoise):
     def sample(self, noise: Tensor) -> Tensor:
         """The images of this noise, from -1 to 1; in evaluation mode the same for the same noise."""
         images: Tensor = self.networks["generator"](noise.to(self.device))
-        return images
+        return images.clamp(-1, 1)  # networks without a tanh at their end may go beyond
 
 
 def gradient_norm(weights: Iterable[Tensor]) -> Tensor:

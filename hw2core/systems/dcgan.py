@@ -94,11 +94,11 @@ class Dcgan(Adversarial):
 
 class Dcgan4(Dcgan):
     def __init__(self, settings: Settings) -> None:
-        channels = widths(settings.width, settings.size)
+        channels = widths(settings.size // 2, settings.width, 8 * settings.width)
         super().__init__(settings, generator4(settings.noise, channels), critic4(channels))
 
 
 class Dcgan5(Dcgan):
     def __init__(self, settings: Settings) -> None:
-        channels = widths(settings.width, settings.size)
+        channels = widths(settings.size // 2, settings.width, 8 * settings.width)
         super().__init__(settings, generator5(settings.noise, channels), critic5(channels))

@@ -39,10 +39,10 @@ def flip(images: Tensor, flips: str) -> Tensor:
     return images
 
 
-def widths(width: int, size: int) -> list[int]:
-    """The channels at half the picture's size, at a quarter, and so on down to 4x4: each twice the one before,
-    but never more than eight times `width`. For 64x64 these are 1, 2, 4 and 8 times `width`."""
-    return [width * min(2**i, 8) for i in range(int(math.log2(size // 4)))]
+def widths(size: int, width: int, widest: int) -> list[int]:
+    """The channels at `size`, at half of it, and so on down to 4x4: each twice the one before, but never more
+    than `widest`. At 32x32 these are 1, 2, 4 and 8 times `width`."""
+    return [min(width * 2**i, widest) for i in range(int(math.log2(size)) - 1)]
 
 
 def grow5(inputs: int, outputs: int, bias: bool = False) -> nn.Module:

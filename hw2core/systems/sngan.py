@@ -75,7 +75,7 @@ class Sngan(Adversarial):
 
     def __init__(self, settings: SnganSettings) -> None:
         self.settings = settings
-        channels = widths(settings.width, settings.size)
+        channels = widths(settings.size // 2, settings.width, 8 * settings.width)
         self.networks = nn.ModuleDict(
             {"generator": generator5(settings.noise, channels), "critic": critic5(channels)}
         )
@@ -107,7 +107,8 @@ class SnganGp(Adversarial):
 
     def __init__(self, settings: SnganGpSettings) -> None:
         self.settings = settings
-        wide, narrow = (widths(width, settings.size) for width in (2 * settings.width, settings.width))
+        narrow = widths(settings.size // 2, settings.width, 8 * settings.width)
+        wide = [2 * channels for channels in narrow]
         self.networks = nn.ModuleDict(
             {"generator": generator_gp(settings.noise, wide), "critic": critic_gp(narrow, settings.size)}
         )

@@ -7,11 +7,15 @@ from torch import Tensor
 
 from hw2core.engine.randomness import seed_torch
 from hw2core.params import Dcgan as DcganSettings
+from hw2core.params import R3gan as R3ganSettings
 from hw2core.params import Sngan as SnganSettings
 from hw2core.params import SnganGp as SnganGpSettings
+from hw2core.params import Stylegan2 as Stylegan2Settings
 from hw2core.params import Vae as VaeSettings
 from hw2core.systems.dcgan import Dcgan4, Dcgan5
+from hw2core.systems.r3gan import R3gan
 from hw2core.systems.sngan import Sngan, SnganGp
+from hw2core.systems.stylegan2 import Stylegan2
 from hw2core.systems.vae import Vae
 
 ALL = {
@@ -35,6 +39,12 @@ SYSTEMS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "dcgan5": (Dcgan5, DcganSettings, {**GAN, "smoothing": 0.0, "r1": 0.0}),
     "sngan": (Sngan, SnganSettings, {**GAN, "smoothing": 0.1}),
     "sngan_gp": (SnganGp, SnganGpSettings, {**GAN, "penalty": 10.0, "critic_turns": 2}),
+    "stylegan2": (
+        Stylegan2,
+        Stylegan2Settings,
+        {**GAN, "widest": 16, "mapping": 2, "r1": 1.0, "r1_every": 3, "path": 2.0, "path_every": 2},
+    ),
+    "r3gan": (R3gan, R3ganSettings, {**GAN, "widest": 16, "depth": 1, "r1": 1.0}),
     "vae": (Vae, VaeSettings, {**ALL, "width": 16, "kl": 1e-4}),
 }
 GANS = [name for name, (_, settings, _) in SYSTEMS.items() if "critic_lr" in settings.model_fields]

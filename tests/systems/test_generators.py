@@ -25,10 +25,10 @@ def test_both_flips_give_four_images_and_none_gives_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [(32, [3, 6, 12]), (64, [3, 6, 12, 24]), (256, [3, 6, 12, 24, 24, 24])]
+    ("size", "expected"), [(16, [3, 6, 12]), (32, [3, 6, 12, 24]), (128, [3, 6, 12, 24, 24, 24])]
 )
-def test_the_widths_double_to_eight_times(size: int, expected: list[int]) -> None:
-    assert widths(3, size) == expected
+def test_the_widths_double_down_to_four_pixels_up_to_the_widest(size: int, expected: list[int]) -> None:
+    assert widths(size, 3, 24) == expected
 
 
 def test_a_blurred_dot_is_the_kernel() -> None:
