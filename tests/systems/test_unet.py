@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hw2core.systems.unet import NOBODY, UNETS, Attention, Condition, ResidualDoubleConv, sinusoids
+from hw2core.systems.unet import NOBODY, UNETS, Attention, Condition, ResidualDoubleConv, doubled, sinusoids
 
 every_unet = pytest.mark.parametrize("arch", UNETS)
 
@@ -168,6 +168,12 @@ def test_a_residual_pair_adds_before_its_gelu() -> None:
         nn.init.zeros_(weight)
     x = torch.randn(2, 4, 5, 5)
     assert torch.allclose(pair(x), nn.functional.gelu(x))
+
+
+def test_doubling_is_torchs_bilinear_enlargement_from_corner_to_corner() -> None:
+    x = torch.randn((2, 3, 4, 5), generator=torch.Generator().manual_seed(0))
+    expected = nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+    assert torch.allclose(doubled(x), expected, atol=1e-6)
 
 
 def test_attention_does_not_know_where_it_looks() -> None:
