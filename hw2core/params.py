@@ -283,6 +283,8 @@ class Params(Section):
     dcgan5: Dcgan
     sngan: Sngan
     sngan_gp: SnganGp
+    stylegan2: Stylegan2
+    r3gan: R3gan
     vae: Vae
     face_features: FaceFeatures
     generation: Generation
@@ -297,7 +299,14 @@ ADAPTERS = tuple(
 )
 """The adaptation methods, by their section's name."""
 
-FAMILIES = {"dcgan4": "dcgan", "dcgan5": "dcgan", "sngan": "sngan", "sngan_gp": "sngan"}
+FAMILIES = {
+    "dcgan4": "dcgan",
+    "dcgan5": "dcgan",
+    "sngan": "sngan",
+    "sngan_gp": "sngan",
+    "stylegan2": "stylegan2",
+    "r3gan": "r3gan",
+}
 """Of each GAN the file in systems/ that has it, as gan.methods must say."""
 
 
@@ -401,9 +410,7 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
             twice = sorted({str(v) for v in values if values.count(v) > 1})
             problems += [f"{path}: {value} stands there twice" for value in twice]
     faces = data.get("faces")
-    if faces in known:
-        problems.append(f"data.faces: {faces} is among data.domains, which are digits")
-    for domain in [*known, *([faces] if isinstance(faces, str) else [])]:
+    for domain in dict.fromkeys([*known, *names([faces])]):
         paths = section(section(data, "folder"), "paths")
         problem = source_problem(data.get("source"), section(data, "course").get("path"), paths, domain)
         problems += [problem] if problem else []

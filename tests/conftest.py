@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from hw2core import cli
 from hw2core.errors import UserError
 from hw2core.layout import Layout
-from hw2core.params import ADAPTERS, Params, read_yaml, validate
+from hw2core.params import ADAPTERS, FAMILIES, Params, read_yaml, validate
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,6 +55,12 @@ def small_raw() -> Raw:
     for section in ("classifier", *ADAPTERS):
         raw[section] |= {"steps": 7, "batch": 16, "lr": 1e-3, "warmup": 0}
     raw["dsn"]["separate_from"] = 0
+    raw["gan"]["methods"] = {"dcgan4": "dcgan", "sngan": "sngan"}
+    for section in (*FAMILIES, "vae"):
+        raw[section] |= {"steps": 7, "batch": 12, "lr": 1e-3, "warmup": 0, "width": 4, "noise": 8}
+    raw["face_features"] |= {"steps": 7, "batch": 16, "lr": 1e-3, "warmup": 0, "width": 4}
+    raw["generation"] |= {"seeds": [0], "images": 40}
+    raw["judges"] |= {"inception": None, "digits": {"checkpoint": None}}
     raw["tsne"] |= {"images": 20, "perplexity": 5, "seed": 0}
     return raw
 
@@ -190,6 +196,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
                 assert call_main(f"train_{method}", pair) == 0
                 assert call_main("evaluate", method, pair) == 0
                 assert call_main("tsne", method, pair) == 0
+        for stage in ("download", "preprocess"):
+            assert call_main(stage, raw["data"]["faces"]) == 0
+        for command in (
+            *(["train_face_features"], ["train_vae"], ["evaluate_vae"], ["evaluate_real"]),
+            *([stage, gan] for gan in raw["gan"]["methods"] for stage in ("train_gan", "evaluate_gan")),
+        ):
+            assert call_main(*command) == 0
     before = workspace.tree()
     yield workspace
     assert workspace.tree() == before, "a test wrote into the files that all tests share"

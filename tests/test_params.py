@@ -155,7 +155,8 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
 
 
 def test_every_key_must_be_given(raw: Raw) -> None:
-    for path in [path for path in leaves(raw) if isinstance(path[-1], str)]:
+    named = [path for path in leaves(raw) if isinstance(path[-1], str) and path[:2] != ("gan", "methods")]
+    for path in named:
         without = json.loads(json.dumps(raw))
         section = without
         for key in path[:-1]:
@@ -193,7 +194,26 @@ def test_the_domains_of_a_pair_are_among_those_made(raw: Raw) -> None:
 
 def test_faces_are_no_domain(raw: Raw) -> None:
     raw["data"]["domains"].append("drawn_faces")
-    assert problems(raw) == ["params.yaml: data.domains: drawn_faces is of faces; a domain is of digits"]
+    (line,) = problems(raw)
+    assert line == "params.yaml: data.domains: drawn_faces is of faces; a domain is of digits"
+
+
+def test_digits_are_no_faces(raw: Raw) -> None:
+    raw["data"]["faces"] = "printed"
+    assert problems(raw) == ["params.yaml: data.faces: printed is of digits"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "said"),
+    [
+        ({"biggan": "biggan"}, "gan.methods: unknown method biggan; there are: dcgan4, dcgan5, sngan"),
+        ({"dcgan4": "sngan"}, "gan.methods.dcgan4: its file in systems/ is dcgan, not sngan"),
+    ],
+)
+def test_a_gan_is_named_with_its_file(raw: Raw, methods: dict[str, str], said: str) -> None:
+    raw["gan"]["methods"] = methods
+    (line,) = problems(raw)
+    assert line.startswith(f"params.yaml: {said}")
 
 
 def test_the_domains_to_jitter_are_among_those_made(raw: Raw) -> None:

@@ -95,7 +95,8 @@ def inception_score(logits: Tensor) -> tuple[float, float]:
 
     Mean and standard deviation over SPLITS parts, after shuffling: generated digits come sorted by class.
     """
-    logits = logits.double()[np.random.RandomState(SEED).permutation(len(logits))]
+    random = np.random.RandomState(SEED)
+    logits = logits.double()[random.permutation(len(logits))]
     splits, scores = min(SPLITS, len(logits)), []
     for part in logits.tensor_split([i * len(logits) // splits for i in range(1, splits)]):
         log = part.log_softmax(1)

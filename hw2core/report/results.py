@@ -13,8 +13,13 @@ from hw2core.files import sha256_of
 from hw2core.layout import Layout
 from hw2core.params import ADAPTERS, FAMILIES, Params
 
-
-TITLES = {"adamatch": "AdaMatch", "dcgan4": "DCGAN 4x4", "dcgan5": "DCGAN 5x5", "sngan_gp": "SNGAN-GP"}
+TITLES = {
+    "adamatch": "AdaMatch",
+    "dcgan4": "DCGAN 4x4",
+    "dcgan5": "DCGAN 5x5",
+    "sngan_gp": "SNGAN-GP",
+    "stylegan2": "StyleGAN2",
+}
 
 
 def title(column: str) -> str:
@@ -71,12 +76,8 @@ def faces_table(params: Params, layout: Layout) -> pd.DataFrame:
         metrics = read_metrics(layout, stage, item, "faces_found", "by", "training")
         row: dict[str, Any] = {"system": name}
         for figure in FACE_FIGURES:
-            value = metrics.get(figure)
-            measured = isinstance(value, dict)
-            row |= {
-                figure: value["mean"] if measured else None,
-                f"{figure} std": value["std"] if measured else None,
-            }
+            measured = metrics[figure] if isinstance(metrics.get(figure), dict) else {}
+            row |= {figure: measured.get("mean"), f"{figure} std": measured.get("std")}
         row["ratio"] = 100 * row["faces_found"] / share if share else None
         row["parameters"] = sum(metrics["training"]["parameters"].values())
         row["steps"] = metrics["training"]["steps"]

@@ -44,7 +44,7 @@ def evaluate_vae(params: Params, layout: Layout) -> None:
         rebuilt, found = reconstruct(vae, test)
         errors.append(found)
         if seed == params.generation.seeds[0]:
-            pictures = np.array(test.images[:REBUILT].cpu())
+            pictures = test.images[:REBUILT].cpu().numpy()
             picture = figures.reconstructions(pictures, rebuilt[:REBUILT], found[:REBUILT].tolist())
             figures.save(picture, layout.stage("evaluate_vae", "faces") / "reconstructions.png")
     evaluate_generator(
