@@ -234,10 +234,13 @@ def judge_fid(
         str,
         typer.Option("--digits", help="Compare 28x28 digits by this domain's classifier, not by Inception."),
     ] = "",
+    faces: Annotated[
+        bool, typer.Option("--faces", help="Compare by the small network that learnt data.faces instead.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """FID, KID, precision, recall and inception score of generated images against real ones."""
-    run_stage("judge", "fid", fake, real, digits, as_json)
+    run_stage("judge", "fid", fake, real, digits, faces, as_json)
 
 
 @judge.command("faces")

@@ -31,6 +31,7 @@ from hw2core.judges.extractors import Extractor, compare, extract
 from hw2core.judges.faces import faces_in_files
 from hw2core.layout import Layout
 from hw2core.params import Params
+from hw2core.stages.evaluate_generators import offline_extractor
 from hw2core.stages.names import check_domain
 from hw2core.stages.predictors import load_classifier
 from hw2core.workers import usable_cores
@@ -38,13 +39,19 @@ from hw2core.workers import usable_cores
 ADDRESS = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
 
 
-def fid(params: Params, layout: Layout, fake: str, real: str, domain: str, as_json: bool) -> None:
-    """Compare two folders of images: by Inception, or by the features of a domain's classifier."""
+def fid(
+    params: Params, layout: Layout, fake: str, real: str, domain: str, by_faces: bool, as_json: bool
+) -> None:
+    """Compare two folders of images: by Inception, or offline, by the features of a domain's classifier or of the
+    small network that learnt the faces."""
+    if domain and by_faces:
+        raise UserError("--digits and --faces: name one of them")
     sets = [read_folder(*open_images(folder)) for folder in (fake, real)]
     device = every_core(params)
-    extractor = (
-        classifier_extractor(params, layout, device, domain) if domain else inception_extractor(params)
-    )
+    if domain:
+        extractor = classifier_extractor(params, layout, device, domain)
+    else:
+        extractor = offline_extractor(params, layout) if by_faces else inception_extractor(params)
     features = [
         extract(extractor, images, device, layout.features, folder)
         for images, folder in zip(sets, (fake, real), strict=True)

@@ -103,6 +103,27 @@ def test_in_words_every_figure_has_its_line(
     assert lines["extractor"] == "the classifier of blended (R19, seed0.last)"
 
 
+def test_faces_are_compared_by_the_small_network_that_learnt_them(
+    workspace: Workspace, hw2: Hw2, tmp_path: Path
+) -> None:
+    test = open_split(workspace.layout.ready("drawn_faces"), "test")
+    real, fake = save(tmp_path / "real", test.images[:50]), save(tmp_path / "fake", test.images[50:])
+    outcome = hw2("judge", "fid", str(fake), str(real), "--faces", "--json")
+    assert outcome.status == 0
+    found = json.loads(outcome.out)
+    assert found["fid_faces_offline"] > 0
+    assert found["extractor"] == "the small network of drawn_faces, learnt without labels"
+    refused(hw2("judge", "fid", str(fake), str(real), "--faces", "--digits", "blended"), "name one of them")
+
+
+def test_most_drawn_faces_are_found(workspace: Workspace, hw2: Hw2, tmp_path: Path) -> None:
+    test = open_split(workspace.layout.ready("drawn_faces"), "test")
+    outcome = hw2("judge", "faces", str(save(tmp_path / "faces", test.images)), "--json")
+    found = json.loads(outcome.out)
+    assert found["exactly_one"] + found["none"] + found["several"] == found["images"] == 100
+    assert found["faces_found"] == found["exactly_one"] >= 85
+
+
 def test_without_inception_weights_and_network_one_line_says_how_to_get_them(
     workspace: Workspace, hw2: Hw2, digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
