@@ -1,28 +1,31 @@
-"""Run the pipeline with other params in a scratch clone, and put what it says into reports/published/NAME.
+"""Gather what a run with other params measured, from the clone it ran in, into reports/published/NAME.
 
-    python bench/publish.py adaptation --set data.mirror=FOLDER --set data.folder.paths.meters=FOLDER [--jobs 2]
+    git clone . ../published && cp reports/published/adaptation/params.yaml ../published/
+    # in ../published: name the places of the data in params.yaml, then `hw2 repro`, or `dvc repro` with some targets
+    python bench/publish.py adaptation ../published
 
-The params are those of reports/published/NAME/params.yaml; `--set` adds what is true of this machine alone, where the
-data lie, and does not stay in what is published. Taken from the clone are its report with tables and figures, and how long
-each stage took. Nothing is copied while a stage has failed; run it again, and it goes on.
+Copies each stage's metrics.json and history.csv, and writes table.md: for every pair the bounds and the methods that were
+trained on it, the seeds, the steps and the time of each training. Of the clone's params only data.mirror, data.course.path and
+data.folder.paths may differ from those that are published.
 """
 
 import argparse
-import os
-import platform
-import re
-import resource
+import json
 import shutil
 import subprocess
 import sys
-import time
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 ROOT = Path(__file__).parents[1]
-PUBLISHED = ROOT / "reports" / "published"
+sys.path.insert(0, str(ROOT))
+
+from hw2core.params import ADAPTERS, read_yaml  # noqa: E402
+from hw2core.report.results import title  # noqa: E402
+
+OWN = (("mirror",), ("course", "path"), ("folder", "paths"))
+"""Below `data`: what is true of one machine."""
 
 
 def main() -> None:
@@ -30,80 +33,82 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("name", help="a folder of reports/published/ with a params.yaml")
-    options.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of this machine")
-    options.add_argument("--jobs", default="2")
-    options.add_argument("--scratch", type=Path, help="where the clone is, or goes (else beside this one)")
+    options.add_argument("clone", type=Path, help="where it ran")
     given = options.parse_args()
-    home = PUBLISHED / given.name
-    scratch = given.scratch or ROOT.parent / f"published-{given.name}"
-    local = dict(setting.split("=", 1) for setting in given.set)
-    if not scratch.exists():
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(scratch)], check=True)
-    write_params(home / "params.yaml", scratch / "params.yaml", local)
-    log = scratch / "runs" / "published.log"
-    log.parent.mkdir(exist_ok=True)
-    start = time.monotonic()
-    with log.open("a") as file:
-        subprocess.run(
-            [sys.executable, "-m", "hw2core", "repro", "--jobs", given.jobs],
-            cwd=scratch,
-            stdout=file,
-            check=True,
-        )
-    minutes = (time.monotonic() - start) / 60
-    for part in ("report.md", "tables", "figures"):
-        copy(scratch / "reports" / part, home / part, list(local.values()))
-    (home / "how.md").write_text(how(given, scratch, log.read_text(), minutes), encoding="utf-8")
-    print(f"{home}: published")
+    home = ROOT / "reports" / "published" / given.name
+    params = check_params(home / "params.yaml", given.clone / "params.yaml")
+    stages = given.clone / "stages"
+    shutil.rmtree(home / "stages", ignore_errors=True)
+    for file in sorted(stages.glob("*/*/*")):
+        if file.name in ("metrics.json", "history.csv") and fresh(given.clone, file):
+            target = home / "stages" / file.relative_to(stages)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, target)
+    (home / "table.md").write_text(table(params, home / "stages", given.clone), encoding="utf-8")
+    print((home / "table.md").read_text(encoding="utf-8"))
 
 
-def write_params(source: Path, target: Path, local: dict[str, str]) -> None:
-    """The published params, with what is true of this machine alone."""
-    yaml = YAML()
-    params: Any = yaml.load(source.read_text(encoding="utf-8"))
-    for key, value in local.items():
-        *parents, last = key.split(".")
-        section = params
-        for parent in parents:
-            section = section[parent]
-        section[last] = value
-    with target.open("w", encoding="utf-8") as file:
-        yaml.dump(params, file)
+def check_params(published: Path, used: Path) -> dict[str, Any]:
+    """The params, which must be the published ones but for what is this machine's own."""
+    both: list[Any] = [read_yaml(path) for path in (published, used)]
+    for params in both:
+        for *parents, last in OWN:
+            section = params["data"]
+            for parent in parents:
+                section = section[parent]
+            section[last] = None
+    if both[0] != both[1]:
+        sys.exit(f"{used}: its params are not those of {published}")
+    found: dict[str, Any] = both[0]
+    return found
 
 
-def copy(source: Path, target: Path, private: list[str]) -> None:
-    """A file or folder, without the places of this machine."""
-    if source.is_dir():
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir()
-        for path in sorted(source.iterdir()):
-            copy(path, target / path.name, private)
-    elif source.suffix in (".md", ".csv"):
-        text = source.read_text(encoding="utf-8")
-        for place in private:
-            text = text.replace(place, "...")
-        target.write_text(text, encoding="utf-8")
-    else:
-        shutil.copyfile(source, target)
-
-
-def how(given: argparse.Namespace, scratch: Path, log: str, minutes: float) -> str:
-    """Command, code, machine, and the time of every stage."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=scratch, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    settings = "".join(f" --set {key.partition('=')[0]}=..." for key in given.set)
-    stages = re.findall(r"(\S+)\s+done in ([^\n]+)", log)
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-    rows = "".join(f"| {stage} | {seconds} |\n" for stage, seconds in stages)
-    return (
-        f"# How these figures were made\n\n"
-        f"    python bench/publish.py {given.name}{settings} --jobs {given.jobs}\n\n"
-        f"Code of commit {commit}; {platform.machine()}, {len(os.sched_getaffinity(0))} CPU cores, "
-        f"Python {platform.python_version()}. The last run took {minutes:.0f} minutes and the largest process "
-        f"{memory:.2f} GiB.\n\n"
-        f"| stage | took |\n|:---|---:|\n{rows}"
+def fresh(clone: Path, file: Path) -> bool:
+    """Whether a file came out of this run, and was not in the repository before."""
+    said = subprocess.run(
+        ["git", "status", "--porcelain", "--", str(file.relative_to(clone))],
+        cwd=clone,
+        capture_output=True,
+        text=True,
+        check=True,
     )
+    return bool(said.stdout.strip())
+
+
+def table(params: dict[str, Any], stages: Path, clone: Path) -> str:
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=clone, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    methods = [title(method) for method in ADAPTERS]
+    lines = [
+        f"Accuracy on the target's test set in per cent, at the last step; seeds {params['seeds']}, code of commit {commit}.",
+        "The params are params.yaml beside this file; every figure is in stages/. A dash: not run.",
+        "",
+        f"| pair | source only | {' | '.join(methods)} | target only | test images |",
+        f"|:---|---:|{'---:|' * len(methods)}---:|---:|",
+    ]
+    devices = set()
+    for source, target in permutations(params["data"]["domains"], 2):
+        bounds = [read(stages / "evaluate_classifier" / domain) for domain in (source, target)]
+        trained = [read(stages / f"train_{method}" / f"{source}-{target}") for method in ADAPTERS]
+        devices |= {metrics["device"] for metrics in (*bounds, *trained) if metrics}
+        low, high = ((bound or {}).get("on", {}).get(target) for bound in bounds)
+        cells = [figure(low), *map(figure, trained), figure(high)]
+        count = high["test_images"] if high else "–"
+        lines.append(f"| {source} → {target} | {' | '.join(cells)} | {count} |")
+    return "\n".join([*lines, "", f"Device: {'; '.join(sorted(devices))}.", ""])
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    path = folder / "metrics.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def figure(metrics: dict[str, Any] | None) -> str:
+    if not metrics:
+        return "–"
+    last = metrics["accuracy"]["last"]
+    return f"{last['mean']:.1f}" + (f" ± {last['std']:.1f}" if last["std"] is not None else "")
 
 
 if __name__ == "__main__":

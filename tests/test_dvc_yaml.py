@@ -218,4 +218,5 @@ def test_every_table_of_the_report_is_a_table_in_its_page(stages: list[Stage], w
 
 
 def test_no_resume_state_is_left_behind(stages: list[Stage], workspace: Path) -> None:
-    assert [path for path in (workspace / "runs").rglob("*") if path.is_file()] == []
+    left = [path for path in (workspace / "runs").rglob("*") if path.is_file()]
+    assert {path.parent.name for path in left} == {"features"}  # what judges keep of images they have seen
