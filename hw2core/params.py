@@ -35,7 +35,8 @@ DATASETS: dict[Source, tuple[str, ...]] = {
     "course": ("mnistm", "usps", "svhn", "celeba"),
 }
 """What each source has; data.folder.paths names what comes from folders."""
-FACES = ("drawn_faces", "celeba")
+DRAWN_FACES = "drawn_faces"
+FACES = (DRAWN_FACES, "celeba")
 """Those of them that are of faces; all others are of digits."""
 
 
@@ -464,12 +465,18 @@ def names(values: Any) -> list[str]:
     return [value for value in values if isinstance(value, str)] if isinstance(values, list) else []
 
 
+def source_of(source: Any, dataset: str) -> Any:
+    """Where a dataset comes from. The drawn faces are made here wherever the digits come from: nobody has them."""
+    if dataset == DRAWN_FACES:
+        return "embedded"
+    return source[dataset] if isinstance(source, dict) else source
+
+
 def source_problem(source: Any, course_path: Any, folder_paths: dict[str, Any], dataset: str) -> str | None:
     """Why a dataset cannot come from where data.source says, if so."""
-    if isinstance(source, dict):
-        if dataset not in source:
-            return f"data.source: does not say where {dataset} comes from"
-        source = source[dataset]
+    if isinstance(source, dict) and dataset not in (*source, DRAWN_FACES):
+        return f"data.source: does not say where {dataset} comes from"
+    source = source_of(source, dataset)
     if source in DATASETS and dataset not in DATASETS[source]:
         others = [name for name, datasets in DATASETS.items() if dataset in datasets]
         remedy = " or ".join(others) if others else "folder, and data.folder.paths"

@@ -27,6 +27,8 @@ STAGES = [
     *([f"train_{method}", PAIR] for method in ADAPTERS),
     *(["evaluate", method, PAIR] for method in ADAPTERS),
     *(["tsne", method, PAIR] for method in ADAPTERS),
+    *(["train_gan", "sngan"], ["train_vae"], ["train_face_features"]),
+    *(["evaluate_gan", "sngan"], ["evaluate_vae"], ["evaluate_real"]),
     ["report"],
 ]
 TRAIN = [command for command in STAGES if command[0].startswith("train_")]
@@ -65,7 +67,7 @@ def spawn(*arguments: str, **environment: str) -> Outcome:
 
 def test_every_stage_command_of_the_tests_is_one_and_there_are_no_others(hw2: Hw2) -> None:
     commands = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
-    own = {"repro", "profile", "doctor", "data", "predict", "score"}
+    own = {"repro", "profile", "doctor", "data", "predict", "score", "generate"}
     assert {command[0] for command in STAGES} | own == commands
 
 
@@ -156,7 +158,7 @@ def test_an_unknown_domain_or_pair_is_told_which_there_are(
     empty_workspace: Workspace, hw2: Hw2, command: list[str]
 ) -> None:
     before = empty_workspace.tree()
-    known = PAIR if command[1] == PAIR else "handwritten, blended, printed"
+    known = {PAIR: PAIR, "sngan": "dcgan4, sngan"}.get(command[1], "handwritten, blended, printed")
     refused(hw2(command[0], "nosuch"), "nosuch", known)
     assert empty_workspace.tree() == before
 
@@ -422,7 +424,7 @@ def test_a_loss_that_is_not_finite_is_refused_with_its_step_and_the_good_checkpo
         patch.setattr(Classifier, "step", diverges)
         refused(hw2("train_classifier", "handwritten"), "seed 0: label_loss is nan at step 6", "checkpoint")
     assert not model.exists()
-    (checkpoint,) = (path for path in workspace.layout.runs.rglob("*") if path.is_file())
+    (checkpoint,) = (workspace.layout.runs / "train_classifier").rglob("*.safetensors")
     assert checkpoint.name == "seed0.safetensors"
     outcome = hw2("train_classifier", "handwritten")
     assert outcome.status == 0

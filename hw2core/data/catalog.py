@@ -17,7 +17,7 @@ from hw2core.data.store import ImageData, Split
 from hw2core.data.trees import Tree, open_tree
 from hw2core.errors import UserError
 from hw2core.files import new_folder
-from hw2core.params import Data, Embedded, Source, source_problem
+from hw2core.params import Data, Embedded, Source, source_of, source_problem
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def find(data: Data, name: str, root: Path) -> Dataset:
     """The dataset `name` as the params have it; a relative path in them starts at `root`, the workspace."""
     if problem := source_problem(data.source, data.course.path, data.folder.paths, name):
         raise UserError(f"params.yaml: {problem}")
-    source = data.source if isinstance(data.source, str) else data.source[name]
+    source: Source = source_of(data.source, name)
     match source:
         case "embedded":
             return embedded(name, data.embedded)

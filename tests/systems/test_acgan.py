@@ -305,7 +305,7 @@ def run(folder: Path, options: Settings, killed_at: int | None = None) -> Traine
             raise Killed
         return batch(options.arch, options.batch, seed=k)
 
-    def look() -> dict[str, float]:
+    def look(step: int) -> dict[str, float]:
         noise = system.noise(4, generator("look"))
         return {"mean": system.sample(noise, torch.tensor([0, 1, 0, 1])).mean().item()}
 

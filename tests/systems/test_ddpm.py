@@ -302,7 +302,7 @@ def run(folder: Path, options: Settings, killed_at: int | None = None) -> Traine
             raise Killed
         return images(options.batch, seed=k), torch.randint(10, (options.batch,), generator=generator(k))
 
-    watch = Watch(2, lambda: {"mean": sampled(system, how(steps=2)).mean().item()}, chooses="mean")
+    watch = Watch(2, lambda step: {"mean": sampled(system, how(steps=2)).mean().item()}, chooses="mean")
     return train(system, batch_at, options, watch, CPU, Checkpoint(folder / "state"), 2, ("ddpm", "seed 0"))
 
 
@@ -323,7 +323,7 @@ def test_averaging_leaves_the_schedule_alone(tmp_path: Path) -> None:
     system = Ddpm(options)
     before = system.alpha_bars.clone()
     batch = (images(4), torch.arange(4))
-    watch = Watch(5, lambda: {"mean": 0.0}, chooses="mean")
+    watch = Watch(5, lambda step: {"mean": 0.0}, chooses="mean")
     train(system, lambda k: batch, options, watch, CPU, Checkpoint(tmp_path / "state"), 5, ("ddpm",))
     assert torch.equal(system.alpha_bars, before)
     assert not list(system.networks.buffers())
