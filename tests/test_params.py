@@ -198,6 +198,11 @@ def test_faces_are_no_domain(raw: Raw) -> None:
     assert line == "params.yaml: data.domains: drawn_faces is of faces; a domain is of digits"
 
 
+def test_each_turn_of_the_critic_sees_two_images(raw: Raw) -> None:
+    raw["sngan_gp"] |= {"batch": 9, "critic_turns": 5}
+    assert problems(raw) == ["params.yaml: sngan_gp.batch: must give each of the 5 turns two images, not 9"]
+
+
 def test_digits_are_no_faces(raw: Raw) -> None:
     raw["data"]["faces"] = "printed"
     assert problems(raw) == ["params.yaml: data.faces: printed is of digits"]

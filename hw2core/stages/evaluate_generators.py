@@ -46,7 +46,7 @@ def evaluate_vae(params: Params, layout: Layout) -> None:
         if seed == params.generation.seeds[0]:
             pictures = test.images[:REBUILT].cpu().numpy()
             picture = figures.reconstructions(pictures, rebuilt[:REBUILT], found[:REBUILT].tolist())
-            figures.save(picture, layout.stage("evaluate_vae", "faces") / "reconstructions.png")
+            figures.save_photos(picture, layout.stage("evaluate_vae", "faces") / "reconstructions.png")
     evaluate_generator(
         params,
         layout,
@@ -81,7 +81,7 @@ def evaluate_real(params: Params, layout: Layout) -> None:
     noise = random.integers(0, 256, (count, *train.shape[1:]), dtype=np.uint8)
     folder = layout.stage("evaluate_real", "faces")
     test = open_split(layout.ready(params.data.faces), "test").images
-    figures.save(
+    figures.save_photos(
         figures.grid(np.array(test[: ROWS * COLUMNS]), ROWS, COLUMNS, "real test images"),
         folder / "samples.png",
     )
@@ -109,7 +109,7 @@ def evaluate_generator(
         if seed == params.generation.seeds[0]:
             write_array(folder / "samples.npy", images)
             title = f"{name}, the first {ROWS * COLUMNS}"
-            figures.save(figures.grid(images, ROWS, COLUMNS, title), folder / "samples.png")
+            figures.save_photos(figures.grid(images, ROWS, COLUMNS, title), folder / "samples.png")
     journal.write_metrics(
         folder,
         {

@@ -69,7 +69,7 @@ def train_generator(params: Params, layout: Layout, name: str) -> None:
         facts={},
     ) as (runs, kept):
         folder = layout.stage(stage, item)
-        figures.save(
+        figures.save_photos(
             figures.progress(first_progress(kept / f"seed{params.generation.seeds[0]}")),
             folder / "progress.png",
         )

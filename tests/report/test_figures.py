@@ -1,5 +1,6 @@
 """Pictures: the same data gives the same bytes, and other data others."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,24 @@ def test_there_are_colours_enough_for_every_method() -> None:
     from hw2core.params import ADAPTERS
 
     assert len(set(figures.shades(len(ADAPTERS)))) == len(ADAPTERS)
+
+
+def test_photographs_are_saved_small_and_look_the_same(tmp_path: Path) -> None:
+    images = (
+        np.random.default_rng(0).integers(0, 256, (32, 8, 8, 3), dtype=np.uint8).repeat(8, 1).repeat(8, 2)
+    )
+    picture = figures.grid(images, 4, 8, "noise")
+    figures.save(picture, tmp_path / "full.png")
+    figures.save_photos(picture, tmp_path / "small.png")
+    assert (tmp_path / "small.png").stat().st_size < (tmp_path / "full.png").stat().st_size
+    full, small = (
+        np.asarray(Image.open(io.BytesIO((tmp_path / name).read_bytes())).convert("RGB"), dtype=float)
+        for name in ("full.png", "small.png")
+    )
+    assert np.abs(full - small).mean() < 20
+
+
+def test_a_strip_has_a_row_for_each_moment() -> None:
+    moments = {step: np.zeros((8, 16, 16, 3), np.uint8) for step in (100, 2000)}
+    (axis,) = figures.progress(moments).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["100", "2,000"]
