@@ -12,7 +12,7 @@ from hw2core.data.store import open_split
 from hw2core.engine import journal
 from hw2core.engine.device import Device, choose_device
 from hw2core.engine.randomness import seed_for
-from hw2core.files import sha256_of, write_array
+from hw2core.files import sha256_of
 from hw2core.judges.classification import spread
 from hw2core.judges.extractors import Extractor, compare, extract
 from hw2core.judges.faces import faces_in_arrays
@@ -107,7 +107,6 @@ def evaluate_generator(
         images = generators.draw(system, params.generation.images, stage, item, f"seed {seed}", "samples")
         judged.append(judge(params, layout, device, images))
         if seed == params.generation.seeds[0]:
-            write_array(folder / "samples.npy", images)
             title = f"{name}, the first {ROWS * COLUMNS}"
             figures.save_photos(figures.grid(images, ROWS, COLUMNS, title), folder / "samples.png")
     journal.write_metrics(

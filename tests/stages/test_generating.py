@@ -46,9 +46,7 @@ def test_an_evaluation_says_what_was_measured_on_what(workspace: Workspace) -> N
     assert metrics["fid_faces_offline"]["n"] == 1
     (by,) = metrics["by"]
     assert (by["n_fake"], by["n_real"]) == (40, 100)
-    samples = np.load(folder / "samples.npy")
-    assert samples.shape == (40, 64, 64, 3)
-    assert samples.dtype == np.uint8
+    assert size_of(folder / "samples.png")[0] > 500
 
 
 def test_the_ends_of_the_scale_lie_apart(workspace: Workspace) -> None:
