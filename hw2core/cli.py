@@ -35,9 +35,8 @@ DatasetName = Annotated[
 ]
 PairName = Annotated[str, typer.Argument(metavar="PAIR", help="One of pairs in params.yaml.")]
 MethodName = Annotated[str, typer.Argument(metavar="METHOD", help=f"One of: {', '.join(ADAPTERS)}.")]
-
-
 GanName = Annotated[str, typer.Argument(metavar="METHOD", help="One of gan.methods in params.yaml.")]
+AcganItem = Annotated[str, typer.Argument(metavar="ITEM", help="digits or faces.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -113,6 +112,18 @@ def train_vae() -> None:
     run_stage("train_generators", "train_vae")
 
 
+@app.command("train_acgan")
+def train_acgan(item: AcganItem) -> None:
+    """Stage: train an ACGAN on the digits, or on the faces with an attribute and without."""
+    run_stage("train_generators", "train_acgan", item)
+
+
+@app.command("train_ddpm")
+def train_ddpm() -> None:
+    """Stage: train the conditional diffusion model on the digits."""
+    run_stage("train_generators", "train_ddpm")
+
+
 @app.command("train_face_features")
 def train_face_features() -> None:
     """Stage: train the small network that faces are compared by offline."""
@@ -135,6 +146,24 @@ def evaluate_vae() -> None:
 def evaluate_real() -> None:
     """Stage: judge real faces and noise, the ends of the generators' scale."""
     run_stage("evaluate_generators", "evaluate_real")
+
+
+@app.command("evaluate_acgan")
+def evaluate_acgan(item: AcganItem) -> None:
+    """Stage: draw an ACGAN's digits or faces and judge them."""
+    run_stage("evaluate_conditional", "evaluate_acgan", item)
+
+
+@app.command("evaluate_ddpm")
+def evaluate_ddpm() -> None:
+    """Stage: draw the diffusion model's digits and judge them."""
+    run_stage("evaluate_conditional", "evaluate_ddpm")
+
+
+@app.command("sweep_ddpm")
+def sweep_ddpm() -> None:
+    """Stage: draw digits in other ways: samplers, numbers of steps, strengths of guidance."""
+    run_stage("sweep", "sweep_ddpm")
 
 
 @app.command()

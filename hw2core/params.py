@@ -89,6 +89,7 @@ class Data(Section):
         Discriminator(lambda value: "of each" if isinstance(value, dict) else "of all"),
     ]
     domains: list[Name] = Field(min_length=2)
+    digits: Name
     faces: Name
     holdout: Float = Field(gt=0, lt=0.5)
     jitter: list[Name]
@@ -116,6 +117,10 @@ class Training(Section):
     schedule: Literal["constant", "cosine", "linear"]
     warmup: Int = Field(ge=0)
     ema: Float = Field(ge=0, lt=1)
+
+    def trained_by(self) -> dict[str, Any]:
+        """What a training's result depends on."""
+        return self.model_dump()
 
 
 class Classifier(Training):
@@ -203,7 +208,17 @@ class Vae(Generator):
     kl: Float = Field(ge=0, le=100)
 
 
-class Ddpm(Training):
+class Sampling(Section):
+    """How a trained DDPM is sampled: nothing is trained again for a change here."""
+
+    sampler: Literal["ddpm", "ddpm_posterior", "ddim", "dpm_solver"]
+    sampling_steps: Int = Field(ge=1, le=10_000)
+    guidance: Float = Field(ge=0, le=100)
+    skip: Float = Field(ge=0, le=1)
+    eta: Float = Field(ge=0, le=1)
+
+
+class Ddpm(Training, Sampling):
     arch: Literal["compact", "R22a", "R22b"]
     width: Int = Field(ge=8, le=512, multiple_of=8)
     times: Int = Field(ge=50, le=10_000)
@@ -212,15 +227,8 @@ class Ddpm(Training):
     unlabelled: Float = Field(ge=0, lt=1)
     min_snr: Float = Field(ge=0, le=1000)
 
-
-class Sampling(Section):
-    """How a trained DDPM is sampled: nothing here is trained again for."""
-
-    sampler: Literal["ddpm", "ddpm_posterior", "ddim", "dpm_solver"]
-    steps: Int = Field(ge=1, le=10_000)
-    guidance: Float = Field(ge=0, le=100)
-    skip: Float = Field(ge=0, le=1)
-    eta: Float = Field(ge=0, le=1)
+    def trained_by(self) -> dict[str, Any]:
+        return self.model_dump(exclude=set(Sampling.model_fields))
 
 
 class Acgan(Training):
@@ -230,11 +238,28 @@ class Acgan(Training):
     discriminator_width: Int = Field(ge=1, le=1024)
 
 
+class AcganOfDigits(Acgan):
+    arch: Literal["R21", "R21_printed"]
+
+
+class AcganOfFaces(Acgan):
+    arch: Literal["R19"]
+    attribute: Name
+
+
 class Acgans(Section):
     """What ACGAN draws: stage train_acgan, item one of these."""
 
-    digits: Acgan
-    faces: Acgan
+    digits: AcganOfDigits
+    faces: AcganOfFaces
+
+
+class Sweep(Section):
+    """The ways of sampling that are held against each other."""
+
+    images: Int = Field(ge=10, le=100_000)
+    sampling_steps: list[Annotated[Int, Field(ge=1, le=10_000)]] = Field(min_length=1)
+    guidance: list[Annotated[Float, Field(ge=0, le=100)]] = Field(min_length=1)
 
 
 class Tsne(Section):
@@ -287,6 +312,9 @@ class Params(Section):
     stylegan2: Stylegan2
     r3gan: R3gan
     vae: Vae
+    acgan: Acgans
+    ddpm: Ddpm
+    sweep: Sweep
     face_features: FaceFeatures
     generation: Generation
     judges: Judges
@@ -421,9 +449,10 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
     ]
     if faces in digits:
         problems.append(f"data.faces: {faces} is of digits")
-    for domain in jittered:
-        if domain not in known:
-            problems.append(f"data.jitter: {domain} is not among data.domains ({', '.join(known)})")
+    for path, domains in (("data.jitter", jittered), ("data.digits", names([data.get("digits")]))):
+        for domain in domains:
+            if domain not in known:
+                problems.append(f"{path}: {domain} is not among data.domains ({', '.join(known)})")
     pairs = section(raw, "pairs")
     for name in pairs:
         source, target = (section(pairs, name).get(role) for role in ("source", "target"))
@@ -439,10 +468,13 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
             problems.append(f"pairs.{name}: source and target are the same domain, {source}")
         elif name != f"{source}-{target}":
             problems.append(f"pairs.{name}: a pair is named by its domains, {source}-{target}")
-    for system in ("classifier", *ADAPTERS, *FAMILIES, "vae", "face_features"):
-        warmup, steps = (section(raw, system).get(key) for key in ("warmup", "steps"))
+    acgans = section(raw, "acgan")
+    trained = {name: section(raw, name) for name in ("classifier", *ADAPTERS, *FAMILIES, "vae", "ddpm")}
+    trained |= {f"acgan.{item}": section(acgans, item) for item in Acgans.model_fields}
+    for name, settings in (trained | {"face_features": section(raw, "face_features")}).items():
+        warmup, steps = (settings.get(key) for key in ("warmup", "steps"))
         if isinstance(warmup, int) and isinstance(steps, int) and warmup > steps > 0:
-            problems.append(f"{system}.warmup: must be at most the {steps} of {system}.steps, not {warmup}")
+            problems.append(f"{name}.warmup: must be at most the {steps} of {name}.steps, not {warmup}")
     for method, file in section(section(raw, "gan"), "methods").items():
         if method not in FAMILIES:
             problems.append(f"gan.methods: unknown method {method}; there are: {', '.join(FAMILIES)}")

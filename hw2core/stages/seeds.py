@@ -44,7 +44,7 @@ def trained_seeds(
         evaluate_every=params.engine.evaluate_every,
         holdout=params.data.holdout,
         jitter=[name for name in params.data.jitter if name in reads],
-        settings=settings.model_dump(),
+        settings=settings.trained_by(),
         data=[read_about(layout.ready(name))["sha256"] for name in reads],
         **facts,
     )
@@ -73,7 +73,7 @@ def trained_seeds(
             for which, weights in (("last", run.last), ("chosen", run.chosen))
             if weights
         },
-        {"stage": stage, "item": item, "seeds": list(seeds), **facts, "settings": settings.model_dump()},
+        {"stage": stage, "item": item, "seeds": list(seeds), **facts, "settings": settings.trained_by()},
     )
     journal.write_history(
         folder, [{"seed": seed, **row} for seed, run in runs.items() for row in run.history]

@@ -1,4 +1,5 @@
-"""Stages train_gan, train_vae and train_face_features: what learns from the faces, and what is kept to look at."""
+"""Stages train_gan, train_vae, train_acgan, train_ddpm and train_face_features: what learns from faces or digits, and
+what is kept to look at."""
 
 import sys
 from collections.abc import Callable
@@ -6,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hw2core.data.batches import ImageSet, Shuffle, resident
@@ -13,18 +15,18 @@ from hw2core.data.store import open_split
 from hw2core.engine import journal
 from hw2core.engine.device import Device, choose_device
 from hw2core.engine.loop import Trained, Watch
-from hw2core.errors import UserError
 from hw2core.files import write_array
 from hw2core.judges.classification import spread
 from hw2core.layout import Layout
-from hw2core.params import Params, Training
+from hw2core.params import Params, Sampling, Training
 from hw2core.report import figures
 from hw2core.stages import generators
-from hw2core.stages.generators import FaceGenerator
 from hw2core.stages.seeds import trained_seeds
 
-SHOWN = 8  # images of the strip that shows a training's progress
+SHOWN = 8  # images of the strip that shows a training's progress: one of each digit where digits are drawn
 MOMENTS = 8  # at most so many times
+PLAINLY = Sampling(sampler="dpm_solver", sampling_steps=15, guidance=1, skip=0, eta=0)
+"""How a diffusion model draws them: not as params say, for nothing is to be trained again when those change."""
 COLLAPSED = 0.1  # diversity below which a GAN draws all but one picture
 
 
@@ -37,22 +39,36 @@ def train_vae(params: Params, layout: Layout) -> None:
     train_generator(params, layout, "vae")
 
 
+def train_acgan(params: Params, layout: Layout, item: str) -> None:
+    train_generator(params, layout, generators.check_item(item))
+
+
+def train_ddpm(params: Params, layout: Layout) -> None:
+    train_generator(params, layout, "ddpm")
+
+
 def train_generator(params: Params, layout: Layout, name: str) -> None:
     stage, item = generators.place_of(name)
-    settings = getattr(params, name)
+    settings = generators.settings_of(params, name)
     device = choose_device(params.engine)
-    faces = read_faces(params, layout, device, settings.size)
-    every = params.engine.evaluate_every
+    images = generators.read_images(
+        params, layout, device, name, "train", generators.build(params, name).size
+    )
 
-    def watch(system: FaceGenerator, folder: Path) -> Watch:
+    def watch(system: Any, folder: Path) -> Watch:
         """Keep some images of the same noise at each look."""
 
         def look(step: int) -> dict[str, float]:
-            images = generators.draw(system, SHOWN, stage, item, "progress")
-            write_array(folder / f"progress-{step:08d}.npy", images)
+            names = (stage, item, "progress")
+            if labels := generators.LABELLED.get(name):
+                shown = torch.arange(max(SHOWN, labels)) % labels
+                drawn = generators.draw_labelled(system, shown, PLAINLY, *names)
+            else:
+                drawn = generators.draw(system, SHOWN, *names)
+            write_array(folder / f"progress-{step:08d}.npy", drawn)
             return {}
 
-        return Watch(every, look, chooses=None)
+        return Watch(params.engine.evaluate_every, look, chooses=None)
 
     with trained_seeds(
         stage,
@@ -63,9 +79,9 @@ def train_generator(params: Params, layout: Layout, name: str) -> None:
         seeds=params.generation.seeds,
         settings=settings,
         build=lambda seed: generators.build(params, name),
-        batches=batches(faces, settings),
+        batches=batches(images, settings),
         watch=watch,
-        reads=[params.data.faces],
+        reads=[generators.dataset_of(params, name)],
         facts={},
     ) as (runs, kept):
         folder = layout.stage(stage, item)
@@ -81,7 +97,7 @@ def train_face_features(params: Params, layout: Layout) -> None:
     from hw2core.systems.face_features import FaceFeatures
 
     device = choose_device(params.engine)
-    faces = read_faces(params, layout, device, None)
+    faces = resident(open_split(layout.ready(params.data.faces), "train"), device)
     settings = params.face_features
     with trained_seeds(
         "train_face_features",
@@ -106,17 +122,6 @@ def train_face_features(params: Params, layout: Layout) -> None:
                 "device": device.about,
             },
         )
-
-
-def read_faces(params: Params, layout: Layout, device: Device, size: int | None) -> ImageSet:
-    """The training faces, which must be as large as the networks draw them."""
-    faces = resident(open_split(layout.ready(params.data.faces), "train"), device)
-    height, width = faces.images.shape[1:3]
-    if size not in (None, height) or height != width:
-        raise UserError(
-            f"{params.data.faces}: its images are {width}x{height}, but params ask for {size}x{size}"
-        )
-    return faces
 
 
 def batches(faces: ImageSet, settings: Training) -> Callable[..., Callable[[int], Any]]:

@@ -170,6 +170,7 @@ class Acgan:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.design = DESIGNS[settings.arch]
+        self.size = self.design.size
         self.networks = self.design.networks(settings)
 
     @cached_property

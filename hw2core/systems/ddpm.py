@@ -22,11 +22,13 @@ from hw2core.systems.samplers import SCHEDULES, choose_sampler, even_times
 from hw2core.systems.unet import NOBODY, UNETS
 
 CLASSES = 10
+SIZE = 28  # pixels a side
 CHUNK = 250  # images that the network sees at once while sampling
 
 
 class Ddpm:
     settings: Settings
+    size = SIZE
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -93,7 +95,7 @@ class Ddpm:
 
     def noise(self, count: int, random: torch.Generator) -> Tensor:
         """What samples start from; the same on every device."""
-        return torch.randn((count, 3, 28, 28), generator=random)
+        return torch.randn((count, 3, SIZE, SIZE), generator=random)
 
     def sample(self, noise: Tensor, labels: Tensor, how: Sampling, random: torch.Generator) -> Tensor:
         """Images from -1 to 1 of these labels (NOBODY: of any)."""
@@ -109,7 +111,7 @@ class Ddpm:
         at T, 4T/5, ..., 0 are among them whenever 5 divides the steps and T.
 
         At a share `skip` of the steps, drawn by chance, there is no guidance: R22b's way to save time."""
-        times = even_times(self.settings.times, min(how.steps, self.settings.times))
+        times = even_times(self.settings.times, min(how.sampling_steps, self.settings.times))
         skips = (torch.rand(len(times) - 1, generator=random) < how.skip).tolist()
         guidance = {t: 1.0 if skip else how.guidance for t, skip in zip(times[:-1], skips, strict=True)}
 

@@ -22,6 +22,11 @@ class FromNoise:
         return torch.stack([torch.randn(self.settings.noise, generator=generator) for _ in range(count)])
 
     @property
+    def size(self) -> int:
+        """Pixels a side of the images."""
+        return self.settings.size
+
+    @property
     def device(self) -> torch.device:
         return next(self.networks.parameters()).device
 

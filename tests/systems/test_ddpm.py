@@ -19,6 +19,7 @@ from hw2core.systems.unet import NOBODY, UNETS
 
 CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="cpu")
 LABELS = torch.arange(6)
+WAY: dict[str, Any] = {"sampler": "dpm_solver", "sampling_steps": 5, "guidance": 2.0, "skip": 0.0, "eta": 0.0}
 
 
 def settings(**changes: Any) -> Settings:
@@ -39,13 +40,13 @@ def settings(**changes: Any) -> Settings:
         "prediction": "v",
         "unlabelled": 0.1,
         "min_snr": 0.0,
+        **WAY,
     }
     return Settings(**values | changes)
 
 
 def how(**changes: Any) -> Sampling:
-    values = {"sampler": "dpm_solver", "steps": 5, "guidance": 2.0, "skip": 0.0, "eta": 0.0}
-    return Sampling(**values | changes)
+    return Sampling(**WAY | changes)
 
 
 def build(**changes: Any) -> Ddpm:
@@ -205,7 +206,7 @@ def test_guidance_1_is_exactly_the_labelled_guess_and_0_the_unlabelled() -> None
 def test_both_halves_are_asked_for_in_one_batch() -> None:
     system = build()
     sizes = count_images(system)
-    sampled(system, how(steps=3, guidance=2.0))
+    sampled(system, how(sampling_steps=3, guidance=2.0))
     assert sizes == [12, 12, 12]
 
 
@@ -219,7 +220,7 @@ def count_images(system: Ddpm) -> list[int]:
 def test_at_skipped_steps_the_unlabelled_half_is_left_out() -> None:
     system = build()
     sizes = count_images(system)
-    sampled(system, how(steps=50, skip=0.4))
+    sampled(system, how(sampling_steps=50, skip=0.4))
     assert set(sizes) == {6, 12}
     assert 10 <= sizes.count(6) <= 30
     chance = (torch.rand(50, generator=random(1)) < 0.4).tolist()
@@ -237,13 +238,13 @@ def test_skipping_every_step_is_the_conditional_model_and_none_is_guidance() -> 
 
 WAYS = [how(sampler=name) for name in ("ddpm", "ddpm_posterior", "ddim", "dpm_solver")] + [
     how(sampler="ddim", eta=0.5),
-    how(steps=1),
-    how(steps=100),
-    how(steps=5000),
+    how(sampling_steps=1),
+    how(sampling_steps=100),
+    how(sampling_steps=5000),
 ]
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.sampler}-{way.steps}-{way.eta}")
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.sampler}-{way.sampling_steps}-{way.eta}")
 def test_samples_are_images_whatever_the_way(way: Sampling) -> None:
     x = sampled(build(), way)
     assert x.shape == (6, 3, 28, 28)
@@ -268,10 +269,10 @@ def test_the_trajectory_goes_from_the_noise_to_the_sample() -> None:
     noise = system.noise(6, random())
     system.networks.eval()
     with torch.no_grad():
-        way = list(system.trajectory(noise, LABELS, how(sampler="ddim", steps=10), random(1)))
+        way = list(system.trajectory(noise, LABELS, how(sampler="ddim", sampling_steps=10), random(1)))
     assert [t for t, _ in way] == [60, 54, 48, 42, 36, 30, 24, 18, 12, 6, 0]
     assert torch.equal(way[0][1], noise)
-    assert torch.equal(way[-1][1].clamp(-1, 1), sampled(system, how(sampler="ddim", steps=10)))
+    assert torch.equal(way[-1][1].clamp(-1, 1), sampled(system, how(sampler="ddim", sampling_steps=10)))
 
 
 def test_chunks_change_nothing_but_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -302,7 +303,9 @@ def run(folder: Path, options: Settings, killed_at: int | None = None) -> Traine
             raise Killed
         return images(options.batch, seed=k), torch.randint(10, (options.batch,), generator=generator(k))
 
-    watch = Watch(2, lambda step: {"mean": sampled(system, how(steps=2)).mean().item()}, chooses="mean")
+    watch = Watch(
+        2, lambda step: {"mean": sampled(system, how(sampling_steps=2)).mean().item()}, chooses="mean"
+    )
     return train(system, batch_at, options, watch, CPU, Checkpoint(folder / "state"), 2, ("ddpm", "seed 0"))
 
 
