@@ -8,14 +8,14 @@ import errno
 import importlib
 import os
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from hw2core import __version__
 from hw2core.errors import UserError
 from hw2core.layout import find_workspace
-from hw2core.params import ADAPTERS, load_params
+from hw2core.params import ADAPTERS, LABELLED, load_params
 
 app = typer.Typer(
     name="hw2",
@@ -50,7 +50,7 @@ def root(
         print(context.get_help())
 
 
-def run_stage(module: str, function: str, *arguments: str | int | bool) -> None:
+def run_stage(module: str, function: str, *arguments: Any) -> None:
     """Run `function` of hw2core/stages/<module>.py on the validated params of this workspace."""
     layout = find_workspace()
     params = load_params(layout.params)
@@ -223,17 +223,41 @@ def predict(
 @app.command()
 def generate(
     out: Annotated[str, typer.Option("--out", help="A new folder for the images.")],
-    run: Annotated[str, typer.Option("--run", help="gan/METHOD, e.g. gan/sngan, or vae.")],
-    count: Annotated[int, typer.Option("-n", min=1, max=1_000_000, help="How many images.")] = 1000,
+    run: Annotated[
+        str,
+        typer.Option(
+            "--run", help="gan/METHOD, e.g. gan/sngan; vae; or by labels: ddpm, acgan/digits, acgan/faces."
+        ),
+    ],
+    count: Annotated[
+        int | None, typer.Option("-n", min=1, max=1_000_000, help="How many images.", show_default="1000")
+    ] = None,
+    per_class: Annotated[
+        int | None,
+        typer.Option(min=1, max=100_000, help="By labels: how many of each.", show_default="100"),
+    ] = None,
+    only: Annotated[int | None, typer.Option("--class", help="By labels: of this one alone.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise: other images.")] = 0,
-    grid: Annotated[bool, typer.Option("--grid", help="Draw the first 32 as grid.png too.")] = False,
+    grid: Annotated[bool, typer.Option("--grid", help="Draw the first of them as grid.png too.")] = False,
     interpolate: Annotated[
         bool,
         typer.Option("--interpolate", help="Draw ways from one noise to another as interpolation.png too."),
     ] = False,
+    sampler: Annotated[str | None, typer.Option(help="ddpm: instead of ddpm.sampler in params.")] = None,
+    steps: Annotated[int | None, typer.Option(help="ddpm: instead of ddpm.sampling_steps.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="ddpm: instead of ddpm.guidance.")] = None,
+    eta: Annotated[float | None, typer.Option(help="ddpm: instead of ddpm.eta.")] = None,
 ) -> None:
     """Draw images by a trained generator: the same bytes on the same machine every time."""
-    run_stage("generate", "generate", run, out, count, seed, grid, interpolate)
+    changes = {"sampler": sampler, "sampling_steps": steps, "guidance": guidance, "eta": eta}
+    if run in LABELLED:
+        if count is not None or interpolate:
+            raise UserError(f"--run {run}: takes --per-class, not -n or --interpolate")
+        run_stage(*("generate", "generate_labelled", run, out, per_class or 100, only, seed, grid, changes))
+        return
+    if per_class is not None or only is not None or any(value is not None for value in changes.values()):
+        raise UserError(f"--run {run}: draws without labels, by -n alone")
+    run_stage("generate", "generate", run, out, count or 1000, seed, grid, interpolate)
 
 
 @app.command()

@@ -338,6 +338,9 @@ FAMILIES = {
 }
 """Of each GAN the file in systems/ that has it, as gan.methods must say."""
 
+LABELLED = {"acgan/digits": 10, "acgan/faces": 2, "ddpm": 10}
+"""The generators that draw what a label says, and how many labels there are."""
+
 
 def load_params(path: Path) -> Params:
     """The validated params of `path`, or a UserError that lists every problem."""

@@ -44,6 +44,7 @@ def small_raw() -> Raw:
     raw["data"] |= {
         "source": "embedded",
         "domains": ["handwritten", "blended", "printed"],
+        "digits": "blended",
         "holdout": 0.1,
         "jitter": ["handwritten"],
     }
@@ -58,6 +59,11 @@ def small_raw() -> Raw:
     raw["gan"]["methods"] = {"dcgan4": "dcgan", "sngan": "sngan"}
     for section in (*FAMILIES, "vae"):
         raw[section] |= {"steps": 7, "batch": 12, "lr": 1e-3, "warmup": 0, "width": 4, "noise": 8}
+    small_gan = {"steps": 7, "batch": 8, "warmup": 0, "noise": 8}
+    for item in ("digits", "faces"):
+        raw["acgan"][item] |= small_gan | {"generator_width": 4, "discriminator_width": 4}
+    raw["ddpm"] |= {"steps": 7, "batch": 8, "warmup": 0, "width": 8, "times": 50, "sampling_steps": 5}
+    raw["sweep"] |= {"images": 20, "sampling_steps": [2, 3], "guidance": [0, 2]}
     raw["face_features"] |= {"steps": 7, "batch": 16, "lr": 1e-3, "warmup": 0, "width": 4}
     raw["generation"] |= {"seeds": [0], "images": 40}
     raw["judges"] |= {"inception": None, "digits": {"checkpoint": None}}
@@ -200,6 +206,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
             assert call_main(stage, raw["data"]["faces"]) == 0
         for command in (
             *(["train_face_features"], ["train_vae"], ["evaluate_vae"], ["evaluate_real"]),
+            *([stage, item] for item in ("digits", "faces") for stage in ("train_acgan", "evaluate_acgan")),
+            *(["train_ddpm"], ["evaluate_ddpm"], ["sweep_ddpm"]),
             *([stage, gan] for gan in raw["gan"]["methods"] for stage in ("train_gan", "evaluate_gan")),
         ):
             assert call_main(*command) == 0

@@ -32,6 +32,11 @@ class Reader:
         self._reads.add(path)
         return value
 
+    def trained_by(self) -> Any:
+        values = self._model.trained_by()  # type: ignore[attr-defined]
+        self._reads.update(f"{self._path}.{name}" for name in values)
+        return values
+
     def model_dump(self) -> Any:
         self._reads.add(self._path or "*")
         return self._model.model_dump()

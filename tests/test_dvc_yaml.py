@@ -5,6 +5,7 @@ The whole pipeline runs here once, with profiles/smoke.yaml, in a copy of the wo
 
 import contextlib
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -38,6 +39,10 @@ comes whose checksum is pinned."""
 
 OTHER_SOURCES = {"data.public", "data.course", "data.folder"}
 """What only another data.source than that of the run below reads."""
+
+
+ITEM = re.compile("(?<=load|cess|cgan)_(digits|faces)$")
+"""Where the items of a stage read different things, each is a stage of its own, with its item in its name."""
 
 
 @dataclass
@@ -130,6 +135,12 @@ def test_there_are_stages_of_every_kind(stages: list[Stage]) -> None:
         "train_face_features",
         "train_gan",
         "train_vae",
+        "train_acgan",
+        "train_ddpm",
+        "evaluate_acgan_digits",
+        "evaluate_acgan_faces",
+        "evaluate_ddpm",
+        "sweep_ddpm",
         "evaluate_real",
         "evaluate_gan",
         "evaluate_vae",
@@ -143,7 +154,7 @@ def test_there_are_stages_of_every_kind(stages: list[Stage]) -> None:
 def test_every_command_is_a_command_of_the_package_named_like_its_stage(stages: list[Stage]) -> None:
     for stage in stages:
         assert stage.command[:3] == ["python", "-m", "hw2core"]
-        assert stage.command[3] == stage.name.split("@")[0].removesuffix("_faces")
+        assert stage.command[3] == ITEM.sub("", stage.name.split("@")[0])
 
 
 def test_deps_name_every_file_of_the_package_that_a_stage_imports(stages: list[Stage]) -> None:
@@ -179,7 +190,7 @@ def test_params_name_every_value_that_a_stage_reads(stages: list[Stage]) -> None
 
 
 def test_whatever_computes_with_torch_names_the_threads(stages: list[Stage]) -> None:
-    kinds = ("train", "evaluate", "tsne")
+    kinds = ("train", "evaluate", "sweep", "tsne")
     assert all("engine.threads" in stage.params for stage in stages if stage.name.startswith(kinds))
 
 
@@ -206,14 +217,15 @@ def test_outs_lie_in_the_folder_of_their_stage(stages: list[Stage]) -> None:
     for stage in stages:
         kind, _, item = stage.name.partition("@")
         rooms = {"download": "data/raw", "preprocess": "data/ready", "report": "reports"}
-        room = rooms.get(kind.removesuffix("_faces"))
+        kind, item = ITEM.sub("", kind), item or (ITEM.findall(kind) or [""])[0]
+        room = rooms.get(kind)
         folder = f"{room}/{item}".rstrip("/") if room else f"stages/{kind}/{item}"
         assert all(out.startswith(folder) for out in stage.outs), stage.name
 
 
 def test_every_table_of_the_report_is_a_table_in_its_page(stages: list[Stage], workspace: Path) -> None:
     text, page = ((workspace / "reports" / f"report.{kind}").read_text() for kind in ("md", "html"))
-    assert text.count("\n|:---|") == page.count("<table>") == 8
+    assert text.count("\n|:---|") == page.count("<table>") == 10
     assert "|---" not in page
 
 

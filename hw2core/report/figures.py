@@ -102,20 +102,64 @@ def reconstructions(images: NDArray[np.uint8], rebuilt: NDArray[np.uint8], error
 
 def progress(moments: Mapping[int, NDArray[np.uint8]]) -> Figure:
     """Images of the same noise in a row for each step."""
-    sheet = tile([np.stack(column) for column in zip(*moments.values(), strict=True)])
-    height = sheet.shape[0] / len(moments)
+    return rows(list(moments.values()), [f"step {step:,}" for step in moments])
+
+
+def rows(images: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Figure:
+    """Rows of images, each with its name before it."""
+    sheet = tile([np.stack(column) for column in zip(*images, strict=True)])
+    height = sheet.shape[0] / len(images)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(7.2, 0.1 + 6.6 * sheet.shape[0] / sheet.shape[1]))
+        figure = Figure(figsize=(7.2, 0.1 + 6.2 * sheet.shape[0] / sheet.shape[1]))
         axis = figure.subplots()
         axis.imshow(sheet, interpolation="nearest")
         axis.set_xticks([])
-        axis.set_yticks(
-            [(row + 0.5) * height for row in range(len(moments))], [f"{step:,}" for step in moments]
-        )
-        axis.set_ylabel("step")
+        axis.set_yticks([(row + 0.5) * height for row in range(len(images))], names)
         axis.tick_params(length=0)
         axis.grid(visible=False)
         axis.spines[["left", "bottom"]].set_visible(False)
+        return figure
+
+
+def reverse(moments: Mapping[int, NDArray[np.uint8]]) -> Figure:
+    """One image on its way from noise, with each time below it."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 1.5))
+        axes = figure.subplots(1, len(moments), squeeze=False)[0]
+        for axis, (time, image) in zip(axes, moments.items(), strict=True):
+            show(axis, image, "")
+            axis.set_title(f"t = {time:,}", loc="center", y=-0.2)
+        return figure
+
+
+def neighbours(images: NDArray[np.uint8], nearest: NDArray[np.uint8], distances: Sequence[float]) -> Figure:
+    """Generated images above, the training image nearest to each below, with the distance between."""
+    return reconstructions(images, nearest, distances)
+
+
+def sweep(table: pd.DataFrame, chosen: Mapping[str, Any]) -> Figure:
+    """Digits read against the looks of the network that a sampler takes, and against guidance; of each the rows that
+    else are as chosen."""
+    every = table[table["guidance"] == chosen["guidance"]]
+    same = (table["sampler"] == chosen["sampler"]) & (table["sampling_steps"] == chosen["sampling_steps"])
+    way = table[same].sort_values("guidance")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 2.9))
+        left, right = figure.subplots(1, 2, sharey=True)
+        groups = every.groupby("sampler", sort=False)
+        for (name, points), colour in zip(groups, shades(len(groups)), strict=True):
+            points = points.sort_values("looks")
+            left.plot(points["looks"], points["digits_read"], "o-", ms=4, color=colour, label=name)
+        left.set_xscale("log")
+        ticks = sorted(every["looks"].unique())
+        left.set_xticks(ticks, [str(tick) for tick in ticks])
+        left.minorticks_off()
+        left.set_xlabel("looks of the network at each image")
+        left.set_ylabel("digits read, %")
+        left.set_ylim(0, 103)
+        left.legend(fontsize=7.5, loc="lower right")
+        right.plot(way["guidance"], way["digits_read"], "o-", ms=4, color=ADAPTED)
+        right.set_xlabel(f"guidance ({chosen['sampler']}, {chosen['sampling_steps']} steps)")
         return figure
 
 
@@ -220,6 +264,12 @@ VAE_PANELS = {
     "mean squared error": {"reconstruction": "reconstruction"},
     "nats": {"kl": "KL from N(0, 1)"},
 }
+
+ACGAN_PANELS = {
+    "discriminator's loss": {"told_loss": "real or drawn", "read_loss": "which label"},
+    "generator's loss": {"fooling_loss": "to look real", "obeying_loss": "to look as labelled"},
+}
+DDPM_PANELS = {"loss": {"loss": "of the network's guess"}}
 
 
 def health(histories: Mapping[str, pd.DataFrame], panels: Mapping[str, Mapping[str, str]]) -> Figure:

@@ -24,7 +24,7 @@ TITLES = {
 
 def title(column: str) -> str:
     """A method's or bound's name as it is printed: AdaMatch for adamatch, DANN for dann."""
-    if column not in (*ADAPTERS, *FAMILIES, "vae"):
+    if column not in (*ADAPTERS, *FAMILIES, "vae", "ddpm", "acgan"):
         return column
     return TITLES.get(column, column.upper())
 
@@ -53,10 +53,11 @@ def read_history(path: Path, sha256: str) -> pd.DataFrame:
 
 
 def read_generator_histories(params: Params, layout: Layout) -> dict[str, pd.DataFrame]:
-    """Each face generator's training history, which must be that of the training that was judged."""
+    """Each generator's training history, which must be that of the training that was judged. A labelled one goes by
+    its stage and item: acgan/digits."""
     histories = {}
-    for name in (*params.gan.methods, "vae"):
-        stage, item = ("gan", name) if name != "vae" else ("vae", "faces")
+    places = {name: ("gan", name) for name in params.gan.methods} | {"vae": ("vae", "faces")}
+    for name, (stage, item) in (places | CONDITIONAL).items():
         training = read_metrics(layout, f"evaluate_{stage}", item, "training")["training"]
         path = layout.stage(f"train_{stage}", item) / "history.csv"
         if sha256_of(path) != training["history"]:
@@ -87,6 +88,40 @@ def faces_table(params: Params, layout: Layout) -> pd.DataFrame:
     columns = [c for figure in FACE_FIGURES for c in (figure, f"{figure} std")]
     return pd.DataFrame(rows).astype(dict.fromkeys([*columns, "ratio", "parameters", "steps"], float))
 
+
+CONDITIONAL = {
+    "acgan/digits": ("acgan", "digits"),
+    "ddpm": ("ddpm", "digits"),
+    "acgan/faces": ("acgan", "faces"),
+}
+"""Where what draws by labels was trained and judged."""
+
+
+def digits_table(layout: Layout) -> pd.DataFrame:
+    """A row for each system that draws digits: what the judges found, mean and standard deviation over the seeds."""
+    rows = []
+    for stage in ("acgan", "ddpm"):
+        metrics = read_metrics(layout, f"evaluate_{stage}", "digits", "digits_read", "per_digit", "training")
+        row: dict[str, Any] = {"system": stage}
+        for figure in DIGIT_FIGURES:
+            row |= {figure: metrics[figure]["mean"], f"{figure} std": metrics[figure]["std"]}
+        row |= {digit: found["mean"] for digit, found in metrics["per_digit"].items()}
+        row["parameters"] = sum(metrics["training"]["parameters"].values())
+        row["steps"] = metrics["training"]["steps"]
+        rows.append(row)
+    return pd.DataFrame(rows).astype(
+        dict.fromkeys([*(f"{figure} std" for figure in DIGIT_FIGURES), "parameters", "steps"], float)
+    )
+
+
+DIGIT_FIGURES = (
+    "digits_read",
+    "fid_digits",
+    "kid_digits",
+    "precision_digits",
+    "recall_digits",
+    "nearest_training_image",
+)
 
 FACE_FIGURES = (
     "faces_found",

@@ -103,7 +103,7 @@ def evaluate_generator(
     folder = layout.stage(stage.replace("train_", "evaluate_"), item)
     judged = []
     for seed in params.generation.seeds:
-        system = generators.load(params, layout, device, name, seed)
+        system: Any = generators.load(params, layout, device, name, seed)
         images = generators.draw(system, params.generation.images, stage, item, f"seed {seed}", "samples")
         judged.append(judge(params, layout, device, images))
         if seed == params.generation.seeds[0]:
@@ -112,7 +112,7 @@ def evaluate_generator(
     journal.write_metrics(
         folder,
         {
-            **over_seeds(judged),
+            **of_faces(judged),
             **more,
             "seeds": params.generation.seeds,
             "device": device.about,
@@ -146,15 +146,25 @@ FIGURES = ("fid", "kid", "precision", "recall", "is")
 
 def over_seeds(judged: list[dict[str, Any]]) -> dict[str, Any]:
     """Each figure's mean and spread over the seeds; what it was measured on and by is the same for all."""
-    found: dict[str, Any] = {"faces_found": spread([one["faces"]["faces_found"] for one in judged])}
+    found: dict[str, Any] = {}
     for key, value in judged[0].items():
         if isinstance(value, float):
             found[key] = spread([one[key] for one in judged])
         elif isinstance(value, dict) and "mean" in value:
             found[key] = spread([one[key]["mean"] for one in judged])
-        elif key == "fid":
+        elif isinstance(value, str) or key == "by":
             found[key] = value
-    return found | {"faces": [one["faces"] for one in judged], "by": judged[0]["by"]}
+    return found
+
+
+def of_faces(judged: list[dict[str, Any]]) -> dict[str, Any]:
+    """And how many faces were found."""
+    faces = [one["faces"] for one in judged]
+    return {
+        "faces_found": spread([one["faces_found"] for one in faces]),
+        **over_seeds(judged),
+        "faces": faces,
+    }
 
 
 def offline_extractor(params: Params, layout: Layout) -> Extractor:

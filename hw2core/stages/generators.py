@@ -21,12 +21,9 @@ from hw2core.engine.loop import System
 from hw2core.engine.randomness import generator
 from hw2core.errors import UserError
 from hw2core.layout import Layout
-from hw2core.params import FAMILIES, Params, Sampling, Training
+from hw2core.params import FAMILIES, LABELLED, Params, Sampling, Training
 
 CHUNK = 100  # images drawn at once
-
-LABELLED = {"acgan/digits": 10, "acgan/faces": 2, "ddpm": 10}
-"""The generators that draw what a label says, and how many labels there are."""
 
 
 class Generator(System, Protocol):
@@ -112,14 +109,14 @@ def read_images(
     height, width = images.images.shape[1:3]
     if size not in (None, height) or height != width:
         raise UserError(f"{dataset}: its images are {width}x{height}, but params ask for {size}x{size}")
-    settings = settings_of(params, name)
-    if "attribute" not in type(settings).model_fields:
+    attribute = getattr(settings_of(params, name), "attribute", None)
+    if attribute is None:
         return images
     attributes = read_about(layout.ready(dataset))["attributes"]
-    if settings.attribute not in attributes:
+    if attribute not in attributes:
         has = ", ".join(attributes) or "none"
-        raise UserError(f"acgan.faces.attribute: {dataset} has no {settings.attribute}; it has: {has}")
-    labels = images.labels[:, attributes.index(settings.attribute)]
+        raise UserError(f"acgan.faces.attribute: {dataset} has no {attribute}; it has: {has}")
+    labels = images.labels[:, attributes.index(attribute)]
     known = labels != UNKNOWN
     return ImageSet(images.images[known], labels[known], device)
 

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,18 @@ from hw2core.data.pictures import read_pictures
 from hw2core.data.problems import Problems
 from hw2core.data.trees import Tree, open_tree
 from hw2core.engine import journal
-from hw2core.engine.device import Device, choose_device
 from hw2core.errors import UserError
 from hw2core.files import sha256_of
 from hw2core.judges import inception
 from hw2core.judges.classification import outputs
-from hw2core.judges.digits import digits_read, load_lenet
+from hw2core.judges.digits import digits_read
 from hw2core.judges.extractors import Extractor, compare, extract
 from hw2core.judges.faces import faces_in_files
 from hw2core.layout import Layout
 from hw2core.params import Params
+from hw2core.stages.commands import every_core
+from hw2core.stages.digit_judges import classifier_extractor, digit_judge
 from hw2core.stages.evaluate_generators import offline_extractor
-from hw2core.stages.names import check_domain
-from hw2core.stages.predictors import load_classifier
-from hw2core.workers import usable_cores
 
 ADDRESS = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
 
@@ -102,43 +99,6 @@ def meant_digits(tree: Tree, files: list[str]) -> Tensor:
             )
     problems.raise_any()
     return torch.tensor(meant)
-
-
-def every_core(params: Params) -> Device:
-    """A user's command may take the whole machine; a stage has neighbours."""
-    return choose_device(params.engine.model_copy(update={"threads": usable_cores()}))
-
-
-def digit_judge(
-    params: Params, layout: Layout, device: Device, domain: str
-) -> tuple[Callable[[Tensor], Tensor], str]:
-    """Who reads the digits, and who that is in words: the course's LeNet if one was brought."""
-    if checkpoint := params.judges.digits.checkpoint:
-        path = Path(checkpoint).expanduser()
-        lenet = load_lenet(path)
-        device.place(lenet)
-        return lenet, f"the course's LeNet, {path.name}"
-    weights = f"seed{params.seeds[0]}.last"
-    check_domain(params, domain)
-    return load_classifier(
-        params, layout, device, domain, weights
-    ).logits, f"the classifier of {domain}, {weights}"
-
-
-def classifier_extractor(params: Params, layout: Layout, device: Device, domain: str) -> Extractor:
-    """The features of a digit domain's own classifier: what `fid_digits` is measured by."""
-    check_domain(params, domain)
-    weights = f"seed{params.seeds[0]}.last"
-    system = load_classifier(params, layout, device, domain, weights)
-    return Extractor(
-        name=f"the classifier of {domain} ({params.dann.arch}, {weights})",
-        suffix="_digits",
-        sha256=sha256_of(layout.stage("train_classifier", domain) / "model.safetensors"),
-        resize="not resized",
-        size=(DIGIT, DIGIT),
-        network=system.networks,
-        features=lambda images: (system.features(images), None),
-    )
 
 
 def inception_extractor(params: Params) -> Extractor:

@@ -27,8 +27,10 @@ def report(params: Params, layout: Layout) -> None:
     selection = results.selection_table(params, layout)
     faces = results.faces_table(params, layout)
     generators = results.read_generator_histories(params, layout)
+    drawn = results.digits_table(layout)
     text = pages.markdown(
-        context(params, layout, last, chosen, selection) | {"faces": faces_context(params, layout, faces)}
+        context(params, layout, last, chosen, selection)
+        | {"faces": faces_context(params, layout, faces), "drawn": drawn_context(params, layout, drawn)}
     )
     with new_folder(layout.reports / "tables") as folder:
         for name, table in (
@@ -36,6 +38,7 @@ def report(params: Params, layout: Layout) -> None:
             ("accuracy_chosen", chosen),
             ("selection", selection),
             ("faces", faces),
+            ("digits", drawn),
         ):
             write_whole(folder / f"{name}.csv", table.to_csv(index=False, float_format="%.6g").encode())
     with new_folder(layout.reports / "figures") as folder:
@@ -46,6 +49,9 @@ def report(params: Params, layout: Layout) -> None:
         if gans:
             figures.save(figures.health(gans, figures.PANELS), folder / "gans.png")
         figures.save(figures.health({"VAE": generators["vae"]}, figures.VAE_PANELS), folder / "vae.png")
+        acgans = {f"ACGAN, {item}": generators[f"acgan/{item}"] for item in ("digits", "faces")}
+        figures.save(figures.health(acgans, figures.ACGAN_PANELS), folder / "acgan.png")
+        figures.save(figures.health({"DDPM": generators["ddpm"]}, figures.DDPM_PANELS), folder / "ddpm.png")
     page = pages.html(text, text.partition("\n")[0].removeprefix("# "), layout.reports)
     write_whole(layout.reports / "report.md", text.encode())
     write_whole(layout.reports / "report.html", page.encode())
@@ -158,6 +164,41 @@ def faces_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict[s
         "reconstructions": picture(layout, "evaluate_vae", "faces", "reconstructions.png"),
         "others": references.FACES if params.data.faces == "celeba" else [],
         "gans": bool(params.gan.methods),
+    }
+
+
+def drawn_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict[str, Any]:
+    """What the template says of what is drawn by labels."""
+    digits = {
+        system: results.read_metrics(layout, f"evaluate_{system}", "digits", "judge", "images", "seeds")
+        for system in ("acgan", "ddpm")
+    }
+    faces = results.read_metrics(layout, "evaluate_acgan", "faces", "attribute", "attribute_read", "images")
+    sweep = results.read_metrics(layout, "sweep_ddpm", "digits", "ways", "images", "seed")
+    return {
+        "about": read_about(layout.ready(params.data.digits)),
+        "rows": table.astype(object).where(table.notna(), None).to_dict("records"),
+        "judged": digits["ddpm"],
+        "real_distance": digits["ddpm"]["nearest_training_image_of_real_test_images"],
+        "faces": faces,
+        "sweep": sweep,
+        "how": params.ddpm,
+        "pictures": {
+            "acgan": picture(layout, "evaluate_acgan", "digits", "samples.png"),
+            "ddpm": picture(layout, "evaluate_ddpm", "digits", "samples.png"),
+            "acgan_neighbours": picture(layout, "evaluate_acgan", "digits", "neighbours.png"),
+            "ddpm_neighbours": picture(layout, "evaluate_ddpm", "digits", "neighbours.png"),
+            "reverse": picture(layout, "evaluate_ddpm", "digits", "reverse.png"),
+            "acgan_progress": picture(layout, "train_acgan", "digits", "progress.png"),
+            "ddpm_progress": picture(layout, "train_ddpm", "digits", "progress.png"),
+            "pairs": picture(layout, "evaluate_acgan", "faces", "pairs.png"),
+            "faces_progress": picture(layout, "train_acgan", "faces", "progress.png"),
+            **{
+                name: picture(layout, "sweep_ddpm", "digits", f"{name}.png")
+                for name in ("sweep", "guidance", "eta", "interpolation")
+            },
+        },
+        "others": references.DIGITS if params.data.digits == "mnistm" else [],
     }
 
 

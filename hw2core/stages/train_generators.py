@@ -18,7 +18,7 @@ from hw2core.engine.loop import Trained, Watch
 from hw2core.files import write_array
 from hw2core.judges.classification import spread
 from hw2core.layout import Layout
-from hw2core.params import Params, Sampling, Training
+from hw2core.params import LABELLED, Params, Sampling, Training
 from hw2core.report import figures
 from hw2core.stages import generators
 from hw2core.stages.seeds import trained_seeds
@@ -60,7 +60,7 @@ def train_generator(params: Params, layout: Layout, name: str) -> None:
 
         def look(step: int) -> dict[str, float]:
             names = (stage, item, "progress")
-            if labels := generators.LABELLED.get(name):
+            if labels := LABELLED.get(name):
                 shown = torch.arange(max(SHOWN, labels)) % labels
                 drawn = generators.draw_labelled(system, shown, PLAINLY, *names)
             else:

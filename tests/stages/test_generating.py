@@ -11,7 +11,8 @@ from conftest import Hw2, Workspace, refused
 from PIL import Image
 
 from hw2core.engine.journal import read_json
-from hw2core.stages.generate import sheet, slerp
+from hw2core.stages.generate import sheet
+from hw2core.systems.samplers import slerp
 
 
 def size_of(path: Path) -> tuple[int, int]:
@@ -104,7 +105,7 @@ def test_bad_orders_are_refused(workspace: Workspace, hw2: Hw2) -> None:
     Path("there").mkdir()
     refused(hw2("generate", "--run", "vae", "--out", "there"), "there: is there already")
     refused(hw2("generate", "--run", "gan/biggan", "--out", "new"), "unknown method biggan")
-    refused(hw2("generate", "--run", "ddpm", "--out", "new"), "--run: must be gan/METHOD or vae")
+    refused(hw2("generate", "--run", "wgan", "--out", "new"), "--run: must be gan/METHOD, vae, acgan/digits")
     refused(hw2("train_gan", "biggan"), "unknown method biggan; gan.methods has: dcgan4, sngan")
     workspace.change("vae.size", 32)
     refused(hw2("train_vae"), "drawn_faces: its images are 64x64, but params ask for 32x32")
