@@ -29,6 +29,8 @@ STAGES = [
     *(["tsne", method, PAIR] for method in ADAPTERS),
     *(["train_gan", "sngan"], ["train_vae"], ["train_face_features"]),
     *(["evaluate_gan", "sngan"], ["evaluate_vae"], ["evaluate_real"]),
+    *([f"{do}_acgan", item] for do in ("train", "evaluate") for item in ("digits", "faces")),
+    *(["train_ddpm"], ["evaluate_ddpm"], ["sweep_ddpm"]),
     ["report"],
 ]
 TRAIN = [command for command in STAGES if command[0].startswith("train_")]
