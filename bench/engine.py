@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rounds import NoCheckpoint
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -24,7 +25,6 @@ from hw2core.data.augment import jitter
 from hw2core.data.batches import ImageSet, Shuffle
 from hw2core.engine.device import Device, choose_device
 from hw2core.engine.loop import System, Watch, train
-from hw2core.engine.resume import Checkpoint
 from hw2core.layout import find_workspace
 from hw2core.params import Training, load_params
 from hw2core.stages.predictors import build_adapter, build_classifier
@@ -99,14 +99,6 @@ def compare(
         f"{min(ratios):.3f} to {max(ratios):.3f}); bare {statistics.median(times['bare']):.2f} ms a step, "
         f"loop {statistics.median(times['loop']):.2f} ms; batch {settings.batch}, {device.about}"
     )
-
-
-class NoCheckpoint(Checkpoint):
-    def load(self) -> None:
-        return None
-
-    def save(self, state: object) -> None:
-        pass
 
 
 if __name__ == "__main__":
