@@ -33,17 +33,22 @@ from hw2core.systems.dcgan import Dcgan4, critic4, generator4
 from hw2core.systems.generators import start_small, widths
 
 FACES = 2000
-PRINTED = {
-    **{"size": 64, "noise": 100, "width": 64, "batch": 128, "lr": 2e-4, "critic_lr": 2e-4},
-    **{"beta1": 0.5, "beta2": 0.999, "weight_decay": 0.0, "schedule": "constant", "warmup": 0, "ema": 0.0},
-    **{"flips": "none", "augment": [], "smoothing": 0.0, "r1": 0.0},
+PRINTED: dict[str, object] = {
+    "size": 64,
+    "noise": 100,
+    "width": 64,
+    "batch": 128,
+    "lr": 2e-4,
+    "critic_lr": 2e-4,
 }
+BESIDES = {"beta1": 0.5, "beta2": 0.999, "weight_decay": 0.0, "schedule": "constant", "warmup": 0, "ema": 0.0}
+PLAIN: dict[str, object] = {"flips": "none", "augment": [], "smoothing": 0.0, "r1": 0.0}
 
 
 def main() -> None:
     given = parser(__doc__, steps=8, rounds=5).parse_args()
     _, device = setting(given)
-    settings = Settings.model_validate({**PRINTED, "steps": given.steps})
+    settings = Settings.model_validate(PRINTED | BESIDES | PLAIN | {"steps": given.steps})
     faces = draw_split(0, "train", FACES)
     with tempfile.TemporaryDirectory() as scratch:
         sides = {

@@ -24,9 +24,7 @@ OURS = "hw2core"
 
 
 def parser(about: str | None, steps: int, rounds: int) -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(
-        description=about, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of ours")
     options.add_argument("--steps", type=int, default=steps, help="training steps of each turn")
