@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from hw2core.data.store import Split
+from hw2core.data.store import UNKNOWN, Split
 from hw2core.files import write_whole
 
 LOWER, ADAPTED, UPPER = "#9aa1ac", "#2f6fde", "#2a9d6f"  # source only, adapted, target only
@@ -113,6 +113,9 @@ def rows(images: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Figure:
         figure = Figure(figsize=(7.2, 0.1 + 6.2 * sheet.shape[0] / sheet.shape[1]))
         axis = figure.subplots()
         axis.imshow(sheet, interpolation="nearest")
+        axis.set_anchor(
+            "W"
+        )  # in the middle of its place it would leave too little for what stands to its left
         axis.set_xticks([])
         axis.set_yticks([(row + 0.5) * height for row in range(len(images))], names)
         axis.tick_params(length=0)
@@ -316,6 +319,43 @@ def scatter(places: pd.DataFrame, by: str, title: str) -> Figure:
         figure.legend(
             loc="outside lower center", ncols=len(groups), markerscale=2, handletextpad=0, columnspacing=0.8
         )
+        return figure
+
+
+# The unknown first: they lie below the others.
+KNOWN = {UNKNOWN: ("not known", "#c3c8d0"), 0: ("without", "#2f6fde"), 1: ("with", "#e0662f")}
+ABREAST = 4  # panels in a row
+
+
+def by_attribute(places: NDArray[np.float32], attributes: Mapping[str, NDArray[np.int64]]) -> Figure:
+    """The same points once for each attribute, coloured by it; once without colours where there is none."""
+    if not attributes:
+        return one_map(places)
+    rows, columns = -(-len(attributes) // ABREAST), min(ABREAST, len(attributes))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(max(3.6, 1.8 * columns), 0.35 + 1.95 * rows))
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for axis, (name, values) in zip(axes, attributes.items(), strict=False):
+            for value, (_, colour) in KNOWN.items():
+                points = places[values == value]
+                axis.scatter(points[:, 0], points[:, 1], s=6, color=colour, alpha=0.75, lw=0)
+            axis.set_title(name.replace("_", " "), loc="left")
+        for axis in axes:
+            axis.set_axis_off()
+        seen = set(np.concatenate(list(attributes.values())).tolist())
+        for value, (label, colour) in KNOWN.items():
+            if value in seen:
+                axes[0].scatter([], [], color=colour, label=label, lw=0)
+        figure.legend(loc="outside lower center", ncols=len(seen), handletextpad=0, columnspacing=0.8)
+        return figure
+
+
+def one_map(places: NDArray[np.float32]) -> Figure:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(3.6, 3.6))
+        axis = figure.subplots()
+        axis.scatter(places[:, 0], places[:, 1], s=7, color=ADAPTED, alpha=0.75, lw=0)
+        axis.set_axis_off()
         return figure
 
 

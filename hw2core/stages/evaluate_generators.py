@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from hw2core.data.batches import ImageSet, resident
-from hw2core.data.store import open_split
+from hw2core.data.store import open_split, read_about
 from hw2core.engine import journal
 from hw2core.engine.device import Device, choose_device
 from hw2core.engine.randomness import seed_for
@@ -36,9 +36,13 @@ def evaluate_gan(params: Params, layout: Layout, method: str) -> None:
 
 
 def evaluate_vae(params: Params, layout: Layout) -> None:
+    from hw2core.stages import latents
+
     device = choose_device(params.engine)
+    folder = layout.stage("evaluate_vae", "faces")
     test = resident(open_split(layout.ready(params.data.faces), "test"), device)
-    errors = []
+    names = read_about(layout.ready(params.data.faces)).get("attributes", [])
+    errors, mapped = [], 0
     for seed in params.generation.seeds:
         vae: Any = generators.load(params, layout, device, "vae", seed)
         rebuilt, found = reconstruct(vae, test)
@@ -46,7 +50,12 @@ def evaluate_vae(params: Params, layout: Layout) -> None:
         if seed == params.generation.seeds[0]:
             pictures = test.images[:REBUILT].cpu().numpy()
             picture = figures.reconstructions(pictures, rebuilt[:REBUILT], found[:REBUILT].tolist())
-            figures.save_photos(picture, layout.stage("evaluate_vae", "faces") / "reconstructions.png")
+            figures.save_photos(picture, folder / "reconstructions.png")
+            code_map, mapped = latents.code_map(vae, test, names, params.tsne)
+            figures.save(code_map, folder / "latents.png")
+            ways = latents.ways(vae, test, ROWS, COLUMNS)
+            title = "test faces at both ends, the VAE's between them"
+            figures.save_photos(figures.grid(ways, ROWS, COLUMNS, title), folder / "interpolation.png")
     evaluate_generator(
         params,
         layout,
@@ -56,6 +65,7 @@ def evaluate_vae(params: Params, layout: Layout) -> None:
             "reconstruction_mse": spread([found.mean().item() for found in errors]),
             "reconstruction_mse_first": errors[0][:REBUILT].tolist(),
             "reconstructed_images": len(test),
+            "mapped_images": mapped,
         },
     )
 

@@ -135,7 +135,7 @@ def faces_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict[s
     """What the template says of the faces."""
     about = read_about(layout.ready(params.data.faces))
     judged = results.read_metrics(
-        layout, "evaluate_vae", "faces", "by", "reconstruction_mse", "seeds", "device"
+        layout, "evaluate_vae", "faces", "by", "reconstruction_mse", "mapped_images", "seeds", "device"
     )
     real = results.read_metrics(layout, "evaluate_real", "faces", "test_images")
     pictures = [("real_test_images", "evaluate_real", "faces", "")]
@@ -161,7 +161,11 @@ def faces_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict[s
             }
             for name, stage, item, training in pictures
         ],
-        "reconstructions": picture(layout, "evaluate_vae", "faces", "reconstructions.png"),
+        "mapped": judged["mapped_images"],
+        **{
+            name: picture(layout, "evaluate_vae", "faces", f"{name}.png")
+            for name in ("reconstructions", "latents", "interpolation")
+        },
         "others": references.FACES if params.data.faces == "celeba" else [],
         "gans": bool(params.gan.methods),
     }

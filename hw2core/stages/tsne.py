@@ -2,25 +2,19 @@
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 
 from hw2core.data.batches import resident
 from hw2core.data.store import open_split
 from hw2core.engine import journal
 from hw2core.engine.device import choose_device
-from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.judges.classification import outputs
 from hw2core.layout import Layout
 from hw2core.params import Params
 from hw2core.report.figures import save, scatter
+from hw2core.report.maps import project
 from hw2core.stages.names import check_method, get_pair
 from hw2core.stages.predictors import load_adapter
-
-COMPONENTS = (
-    50  # PCA first: distances between 50 numbers cost less than between hundreds, and lose only noise
-)
 
 
 def tsne(params: Params, layout: Layout, method: str, pair_name: str) -> None:
@@ -36,15 +30,9 @@ def tsne(params: Params, layout: Layout, method: str, pair_name: str) -> None:
         features.append(outputs(system.features, test).cpu().numpy())
         rows += [{"domain": domain, "digit": digit} for digit in test.labels.tolist()]
     points = np.concatenate(features)
-    if params.tsne.perplexity >= len(points):
-        raise UserError(
-            f"tsne.perplexity: must be less than the {len(points)} test images there are, "
-            f"not {params.tsne.perplexity}"
-        )
-    reduced = PCA(min(COMPONENTS, *points.shape), random_state=params.tsne.seed).fit_transform(points)
-    model = TSNE(perplexity=params.tsne.perplexity, init="pca", random_state=params.tsne.seed)
+    found, divergence = project(points, params.tsne)
     places = pd.DataFrame(rows)
-    places[["x", "y"]] = model.fit_transform(reduced)
+    places[["x", "y"]] = found
 
     folder = layout.stage("tsne", f"{method}-{pair_name}")
     write_whole(folder / "coordinates.csv", places.to_csv(index=False, float_format="%.4f").encode())
@@ -53,7 +41,7 @@ def tsne(params: Params, layout: Layout, method: str, pair_name: str) -> None:
     journal.write_metrics(
         folder,
         {
-            "kl_divergence": float(model.kl_divergence_),
+            "kl_divergence": divergence,
             "points": len(points),
             "network": f"seed {seed}, last step",
             "device": device.about,

@@ -1,15 +1,17 @@
 """Pictures: the same data gives the same bytes, and other data others."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
-from hw2core.data.store import Split
+from hw2core.data.store import UNKNOWN, Split
 from hw2core.report import figures
 
 RNG = np.random.default_rng(0)
@@ -31,6 +33,8 @@ TABLE = pd.DataFrame(
 DANN = {"dann": "DANN"}
 HISTORY = pd.DataFrame({"seed": [0, 0, 1, 1], "step": [5, 10, 5, 10], "test_accuracy": [10.0, 20, 30, 40]})
 SPLIT = Split(RNG.integers(0, 256, (30, 28, 28, 3), dtype=np.uint8), np.arange(30) % 10)
+POINTS = RNG.normal(size=(40, 2)).astype(np.float32)
+KNOWN = np.array([0, 1, 1, UNKNOWN] * 10)
 FIGURES: dict[str, Any] = {
     "samples": lambda: figures.samples({"a": SPLIT, "b": SPLIT}),
     "bars": lambda: figures.bars(TABLE, DANN),
@@ -38,6 +42,8 @@ FIGURES: dict[str, Any] = {
     "curves": lambda: figures.curves({"a-b": {"dann": HISTORY}, "b-a": {"dann": HISTORY}}, TABLE, DANN),
     "by digit": lambda: figures.scatter(PLACES, "digit", "title"),
     "by domain": lambda: figures.scatter(PLACES, "domain", "title"),
+    "by attribute": lambda: figures.by_attribute(POINTS, {"smiling": KNOWN, "dark_hair": 1 - KNOWN % 255}),
+    "without attributes": lambda: figures.by_attribute(POINTS, {}),
 }
 
 
@@ -101,3 +107,34 @@ def test_a_strip_has_a_row_for_each_moment() -> None:
     moments = {step: np.zeros((8, 16, 16, 3), np.uint8) for step in (100, 2000)}
     (axis,) = figures.progress(moments).axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["100", "2,000"]
+
+
+@pytest.mark.parametrize("steps", [(100, 400), range(1000, 1800, 100), (100_000, 1_200_000)])
+def test_all_that_is_written_beside_a_strip_is_inside_the_picture(steps: Sequence[int]) -> None:
+    figure = figures.progress({step: np.zeros((8, 16, 16, 3), np.uint8) for step in steps})
+    figure.savefig(io.BytesIO(), format="png")
+    (axis,) = figure.axes
+    written = [text for text in axis.findobj(Text) if text.get_text()]
+    assert len(written) >= len(steps)
+    for text in written:
+        assert text.get_window_extent().x0 >= 0, text
+
+
+def test_a_map_has_a_panel_for_each_attribute_with_every_point_in_its_colour() -> None:
+    panels = figures.by_attribute(POINTS, {"smiling": KNOWN, "dark_hair": KNOWN}).axes
+    assert [panel.get_title("left") for panel in panels] == ["smiling", "dark hair"]
+    for panel in panels:
+        unknown, without, with_it = panel.collections[:3]
+        for points, value in ((unknown, UNKNOWN), (without, 0), (with_it, 1)):
+            assert (points.get_offsets() == POINTS[value == KNOWN]).all()
+
+
+def test_a_map_names_only_what_occurs_in_it() -> None:
+    (legend,) = figures.by_attribute(POINTS, {"smiling": KNOWN % 2}).legends
+    assert [text.get_text() for text in legend.get_texts()] == ["without", "with"]
+
+
+def test_a_map_without_attributes_shows_every_point_once() -> None:
+    (panel,) = figures.by_attribute(POINTS, {}).axes
+    (points,) = panel.collections
+    assert (points.get_offsets() == POINTS).all()
