@@ -26,7 +26,7 @@ OURS = "hw2core"
 def parser(about: str | None, steps: int, rounds: int) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    options.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="of ours")
+    options.add_argument("--precision", choices=("fp32", "bf16"), default="fp32", help="as said above")
     options.add_argument("--steps", type=int, default=steps, help="training steps of each turn")
     options.add_argument("--rounds", type=int, default=rounds, help="turns of each, after one to warm up")
     options.add_argument("--threads", type=int, default=CORES, help="of torch, on every side")

@@ -1,0 +1,219 @@
+"""The house's DDPM against two known libraries: steps of training, and sampling by DDIM in 50 looks of the network.
+
+    python bench/ddpm.py [--device cpu] [--precision bf16] [--steps 10] [--rounds 5] [--threads 2] [--images 64]
+
+The libraries belong to this benchmark alone: no requirement names them. With the project's environment active,
+`pip install diffusers denoising-diffusion-pytorch` brings both; so that it stays as it is, install them into a folder
+with `pip install --no-deps --target FOLDER diffusers denoising-diffusion-pytorch accelerate einops ema-pytorch
+huggingface_hub regex requests` and set PYTHONPATH=FOLDER. One that is not installed is left out, which is said.
+
+All sides draw 28x28 RGB images by a U-Net of the same number of parameters, within two per cent, at two resolutions
+with attention at the lower, trained with 1000 times in batches of 64, all in --precision. Ours is engine/loop.py with
+systems/ddpm.py and the compact U-Net as params has it: it packs 2x2 pixels into a place, so that its resolutions are
+14x14 and 7x7 where theirs are 28x28 and 14x14, and it knows labels, theirs do not. Diffusers' step is that of its
+training example: DDPMScheduler's noise, mean squared error, clipped gradients, AdamW, a cosine learning rate. The
+step of denoising-diffusion-pytorch is its Trainer's: GaussianDiffusion's loss, clipped gradients, Adam. No side
+averages its weights. Their batches are floats on the device beforehand; ours are made from bytes in each step.
+"""
+
+import contextlib
+import importlib.util
+import io
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from rounds import OURS, our_training, parser, setting, take_turns
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from hw2core.data.batches import ImageSet, Shuffle
+from hw2core.engine.device import Device
+from hw2core.engine.randomness import generator
+from hw2core.params import Ddpm as Settings
+from hw2core.params import Sampling
+from hw2core.systems.ddpm import CLASSES, Ddpm
+
+SIZE, TIMES, BATCH, LOOKS = 28, 1000, 64, 50
+PACKAGES = {"diffusers": "diffusers", "denoising-diffusion-pytorch": "denoising_diffusion_pytorch"}
+COMPACT: dict[str, object] = {
+    "arch": "compact",
+    "width": 32,
+    "times": TIMES,
+    "noise": "cosine",
+    "prediction": "v",
+}
+LEARNING = {
+    "batch": BATCH,
+    "lr": 2e-3,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "weight_decay": 0.0,
+    "warmup": 0,
+    "ema": 0.0,
+}
+PLAIN: dict[str, object] = {"schedule": "cosine", "unlabelled": 0.1, "min_snr": 0.0}
+DDIM = Sampling(sampler="ddim", steps=LOOKS, guidance=1.0, skip=0.0, eta=0.0)
+"""With the labels, and without guidance: one look of the network at each image a step, as theirs."""
+
+
+@dataclass(frozen=True)
+class Side:
+    network: nn.Module
+    train: Callable[[], object]
+    """So many steps."""
+    sample: Callable[[], Tensor]
+    """So many images."""
+
+
+def main() -> None:
+    options = parser(__doc__, steps=10, rounds=5)
+    options.add_argument(
+        "--images", type=int, default=64, help="images that a turn of sampling draws at once"
+    )
+    given = options.parse_args()
+    _, device = setting(given)
+    sides = {OURS: ours(device, given.steps, given.images)}
+    for name, build in (("diffusers", diffusers), ("denoising-diffusion-pytorch", lucid)):
+        if importlib.util.find_spec(PACKAGES[name]) is None:
+            print(f"{name} is not installed: left out; `pip install {name}` brings it")
+        else:
+            sides[name] = build(device, given.steps, given.images)
+    print(f"{SIZE}x{SIZE} images, batches of {BATCH}; {device.about}")
+    for name, side in sides.items():
+        print(f"  {name}: {sum(weight.numel() for weight in side.network.parameters()):,} parameters")
+    take_turns(
+        "training", given.steps * BATCH, given.rounds, {name: side.train for name, side in sides.items()}
+    )
+    drawing = {name: sampling(side, device, given.images) for name, side in sides.items()}
+    take_turns(f"DDIM in {LOOKS} looks", given.images, given.rounds, drawing)
+
+
+def sampling(side: Side, device: Device, images: int) -> Callable[[], object]:
+    def run() -> None:
+        side.network.eval()
+        with torch.no_grad(), device.autocast(), contextlib.redirect_stderr(io.StringIO()):
+            drawn = side.sample()
+        assert drawn.shape == (images, 3, SIZE, SIZE)
+        assert drawn.isfinite().all()
+
+    return run
+
+
+# --- ours ---------------------------------------------------------------------------------------------------------
+
+
+def ours(device: Device, steps: int, count: int) -> Side:
+    settings = Settings.model_validate(COMPACT | LEARNING | PLAIN | {"steps": steps})
+    system = Ddpm(settings)
+    order = Shuffle(pictures(device), BATCH, "bench", "order")
+
+    def sample() -> Tensor:
+        random = generator("bench", "samples")
+        noise = system.noise(count, random).to(device.kind)
+        labels = torch.arange(count, device=device.kind) % CLASSES
+        return system.sample(noise, labels, DDIM, random)
+
+    return Side(system.networks, our_training(system, order.at, settings, device), sample)
+
+
+def pictures(device: Device) -> ImageSet:
+    random = generator("bench", "pictures")
+    images = torch.randint(0, 256, (2000, SIZE, SIZE, 3), dtype=torch.uint8, generator=random)
+    labels = torch.randint(0, CLASSES, (2000,), generator=random)
+    return ImageSet(images.to(device.kind), labels.to(device.kind), device)
+
+
+# --- theirs -------------------------------------------------------------------------------------------------------
+
+
+def batches(device: Device) -> Iterator[Tensor]:
+    """Images as floats from -1 to 1, in the memory format that torch has of itself."""
+    images = pictures(device).images.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
+    while True:
+        yield from images[torch.randperm(len(images), device=device.kind)].split(BATCH)[
+            : len(images) // BATCH
+        ]
+
+
+def diffusers(device: Device, steps: int, count: int) -> Side:
+    from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
+    from diffusers.optimization import get_cosine_schedule_with_warmup
+
+    network = UNet2DModel(
+        sample_size=SIZE,
+        block_out_channels=(22, 44),
+        layers_per_block=1,
+        norm_num_groups=11,
+        attention_head_dim=11,
+        down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+        up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+    ).to(device.kind)
+    noising = DDPMScheduler(TIMES, beta_schedule="squaredcos_cap_v2")
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6)
+    schedule = get_cosine_schedule_with_warmup(optimiser, 0, 10**6)
+    source = batches(device)
+
+    def step(images: Tensor) -> None:
+        noise = torch.randn_like(images)
+        times = torch.randint(0, TIMES, (len(images),), device=images.device)
+        guess = network(noising.add_noise(images, noise, times), times).sample
+        nn.functional.mse_loss(guess.float(), noise).backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        optimiser.zero_grad()
+
+    def sample() -> Tensor:
+        scheduler: Any = DDIMScheduler(TIMES, beta_schedule="squaredcos_cap_v2")
+        scheduler.set_timesteps(LOOKS)
+        x = torch.randn(count, 3, SIZE, SIZE, device=device.kind)
+        for time in scheduler.timesteps:
+            x = scheduler.step(network(x, time).sample, time, x).prev_sample
+        return x
+
+    return Side(network, repeated(step, source, steps, network, device), sample)
+
+
+def lucid(device: Device, steps: int, count: int) -> Side:
+    from denoising_diffusion_pytorch import GaussianDiffusion, Unet
+
+    network = Unet(dim=20, init_dim=16, dim_mults=(1, 2))
+    diffusion = GaussianDiffusion(
+        network, image_size=SIZE, timesteps=TIMES, sampling_timesteps=LOOKS, beta_schedule="cosine"
+    ).to(device.kind)
+    optimiser = torch.optim.Adam(diffusion.parameters(), lr=1e-4, betas=(0.9, 0.99))
+    source = (images.add(1).div(2) for images in batches(device))  # it wants them from 0 to 1
+
+    def step(images: Tensor) -> None:
+        diffusion(images).backward()
+        nn.utils.clip_grad_norm_(diffusion.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return Side(
+        network,
+        repeated(step, source, steps, network, device),
+        lambda: diffusion.sample(batch_size=count).clone(),
+    )
+
+
+def repeated(
+    step: Callable[[Tensor], None], source: Iterator[Tensor], steps: int, network: nn.Module, device: Device
+) -> Callable[[], object]:
+    def run() -> None:
+        network.train()
+        for images in islice(source, steps):
+            with device.autocast():
+                step(images)
+
+    return run
+
+
+if __name__ == "__main__":
+    main()
