@@ -58,7 +58,7 @@ LEARNING = {
     "ema": 0.0,
 }
 PLAIN: dict[str, object] = {"schedule": "cosine", "unlabelled": 0.1, "min_snr": 0.0}
-DDIM = Sampling(sampler="ddim", steps=LOOKS, guidance=1.0, skip=0.0, eta=0.0)
+DDIM = Sampling(sampler="ddim", sampling_steps=LOOKS, guidance=1.0, skip=0.0, eta=0.0)
 """With the labels, and without guidance: one look of the network at each image a step, as theirs."""
 
 
@@ -109,7 +109,7 @@ def sampling(side: Side, device: Device, images: int) -> Callable[[], object]:
 
 
 def ours(device: Device, steps: int, count: int) -> Side:
-    settings = Settings.model_validate(COMPACT | LEARNING | PLAIN | {"steps": steps})
+    settings = Settings.model_validate(COMPACT | LEARNING | PLAIN | DDIM.model_dump() | {"steps": steps})
     system = Ddpm(settings)
     order = Shuffle(pictures(device), BATCH, "bench", "order")
 

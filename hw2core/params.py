@@ -232,14 +232,16 @@ class Ddpm(Training, Sampling):
 
 
 class Acgan(Training):
-    arch: Literal["R19", "R21", "R21_printed"]
+    arch: Literal["compact", "R19", "R21", "R21_printed"]
+    labels_of: Literal["real", "both"]
+    obedience: Float = Field(ge=0, le=100)
     noise: Int = Field(ge=1, le=10_000)
     generator_width: Int = Field(ge=1, le=1024)
     discriminator_width: Int = Field(ge=1, le=1024)
 
 
 class AcganOfDigits(Acgan):
-    arch: Literal["R21", "R21_printed"]
+    arch: Literal["compact", "R21", "R21_printed"]
 
 
 class AcganOfFaces(Acgan):

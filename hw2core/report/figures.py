@@ -113,9 +113,7 @@ def rows(images: Sequence[NDArray[np.uint8]], names: Sequence[str]) -> Figure:
         figure = Figure(figsize=(7.2, 0.1 + 6.2 * sheet.shape[0] / sheet.shape[1]))
         axis = figure.subplots()
         axis.imshow(sheet, interpolation="nearest")
-        axis.set_anchor(
-            "W"
-        )  # in the middle of its place it would leave too little for what stands to its left
+        axis.set_anchor("W")  # in the middle of its place it would leave too little for the names
         axis.set_xticks([])
         axis.set_yticks([(row + 0.5) * height for row in range(len(images))], names)
         axis.tick_params(length=0)

@@ -33,6 +33,8 @@ def settings(arch: str, **changes: Any) -> Settings:
         "warmup": 0,
         "ema": 0.0,
         "arch": arch,
+        "labels_of": "both",
+        "obedience": 1.0,
         "noise": 12,
         "generator_width": 4,
         "discriminator_width": 4,
@@ -78,6 +80,20 @@ R21_DISCRIMINATOR = {
     "label_head": 512 * 10 + 10,
 }
 COUNTS = {
+    "compact": {
+        "label": 0,
+        # 1568 = 32 x 7 x 7; noise and ten digits come in
+        "generator": (
+            (110 * 1568 + 1568)
+            + 2 * 32
+            + (9 * 32 * 32 + 32 + 2 * 32)
+            + (9 * 32 * 16 + 16 + 2 * 16)
+            + (9 * 16 * 3 + 3)
+        ),
+        "discriminator": (25 * 3 * 32 + 32 + 2 * 32) + (25 * 32 * 64 + 64 + 2 * 64),
+        "real_head": 1024 + 1,  # 64 x 4 x 4
+        "label_head": 1024 * 10 + 10,
+    },
     "R21_printed": {
         "label": 10 * 100,
         "generator": (100 * 8192 + 8192) + R21_CONVOLUTIONS,  # 8192 = 128 x 8 x 8
@@ -110,7 +126,7 @@ COUNTS = {
         "label_head": 12800 * 2 + 2,
     },
 }
-WIDTHS = {"R19": (24, 16), "R21": (128, 16), "R21_printed": (128, 16)}
+WIDTHS = {"compact": (32, 32), "R19": (24, 16), "R21": (128, 16), "R21_printed": (128, 16)}
 
 
 @every_design
@@ -221,6 +237,31 @@ def test_the_losses_are_those_of_the_paper_written_out(arch: str) -> None:
     fake, fake_read = heads(system.networks, drawn)  # the discriminator has learnt already
     assert losses["fooling_loss"].item() == pytest.approx(-F.logsigmoid(fake).mean().item(), abs=1e-5)
     assert losses["obeying_loss"].item() == pytest.approx(F.cross_entropy(fake_read, wanted).item(), abs=1e-5)
+
+
+def test_labels_can_be_learnt_from_real_images_alone() -> None:
+    system, _ = still("compact")
+    system.settings = settings("compact", labels_of="real")
+    images, labels = batch("compact")
+    with torch.no_grad():
+        _, read = system.discriminate(images)
+    seed_torch("step", 0)
+    losses = system.step((images, labels), 0)
+    assert losses["read_loss"].item() == pytest.approx(F.cross_entropy(read, labels).item(), abs=1e-5)
+
+
+def test_obedience_weighs_the_label_in_what_the_generator_learns() -> None:
+    """Its gradient is one part that wants to fool, and so many times another that wants to obey."""
+    gradients = []
+    for obedience in (0.0, 1.0, 3.0):
+        system, _ = still("compact")
+        system.settings = settings("compact", obedience=obedience)
+        seed_torch("step", 0)
+        system.step(batch("compact"), 0)
+        gradients.append([weight.grad for weight in system.networks["generator"].parameters()])
+    for none, once, thrice in zip(*gradients, strict=True):
+        assert torch.allclose(thrice - none, 3 * (once - none), atol=1e-5)
+        assert not torch.equal(once, none)
 
 
 @every_design
