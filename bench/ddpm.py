@@ -2,10 +2,15 @@
 
     python bench/ddpm.py [--device cpu] [--precision bf16] [--steps 10] [--rounds 5] [--threads 2] [--images 64]
 
-The libraries belong to this benchmark alone: no requirement names them. With the project's environment active,
-`pip install diffusers denoising-diffusion-pytorch` brings both; so that it stays as it is, install them into a folder
-with `pip install --no-deps --target FOLDER diffusers denoising-diffusion-pytorch accelerate einops ema-pytorch
-huggingface_hub regex requests` and set PYTHONPATH=FOLDER. One that is not installed is left out, which is said.
+The libraries belong to this benchmark alone: no requirement names them. `pip install diffusers
+denoising-diffusion-pytorch` brings both, best into an environment of their own that sees the project's:
+
+    python -m venv FOLDER
+    ls -d $PWD/.venv/lib/python3*/site-packages > $(echo FOLDER/lib/python3*/site-packages)/project.pth
+    FOLDER/bin/pip install diffusers denoising-diffusion-pytorch
+    FOLDER/bin/python bench/ddpm.py
+
+One that is not installed is left out, which is said.
 
 All sides draw 28x28 RGB images by a U-Net of the same number of parameters, within two per cent, at two resolutions
 with attention at the lower, trained with 1000 times in batches of 64, all in --precision. Ours is engine/loop.py with
