@@ -78,6 +78,9 @@ def train(
     device.place(system.networks)
     averaged = average(system.networks, settings.ema)
     device.compile(system.networks)
+    if device.bf16:
+        for optimiser in system.optimisers.values():
+            optimiser.register_step_post_hook(forget_casts)
     run = Run(history=[], window=[])
     if (state := checkpoint.load()) is not None:
         restore(state, system, averaged, run)
@@ -109,6 +112,12 @@ def train(
     progress.close()
     with judged(system.networks, averaged):
         return Trained(copy(system.networks), run.chosen, run.chosen_step, run.history)
+
+
+def forget_casts(*_: object) -> None:
+    """Autocast keeps the bfloat16 copies of weights as long as a step lasts. What has been updated in the middle of one,
+    as a critic is before its generator learns from it, is to be read anew."""
+    torch.clear_autocast_cache()
 
 
 @dataclass

@@ -524,3 +524,21 @@ def test_convolutions_are_trained_in_the_memory_format_of_the_device(tmp_path: P
     weight = system.networks["body"][0].weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert not weight.is_contiguous()
+
+
+def test_in_bf16_too_a_weight_that_was_updated_is_read_anew_in_the_same_step(tmp_path: Path) -> None:
+    """A generator learns from the critic as it is after its own update."""
+
+    class Reader(Small):
+        def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+            losses = super().step(batch, k)
+            features = torch.ones((1, 20))
+            head = self.networks["head"]
+            read = head(features)
+            now = F.linear(features.bfloat16(), head.weight.bfloat16(), head.bias.bfloat16())
+            assert torch.equal(read, now)
+            return losses
+
+    options = settings(lr=0.5)
+    bf16 = Device(torch.device("cpu"), bf16=True, channels_last=True, compiled=False, about="cpu")
+    run(tmp_path, options, Reader(options), device=bf16)
