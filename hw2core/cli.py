@@ -276,7 +276,7 @@ judge = typer.Typer(
 )
 app.add_typer(judge, name="judge")
 Judged = Annotated[str, typer.Argument(metavar="IMAGES", help="A folder or archive of images.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one line of JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @judge.command("fid")
@@ -319,6 +319,20 @@ def show_data(
 ) -> None:
     """Show what is ready of a dataset: class counts, and a contact sheet as a picture."""
     run_stage("show", "show", dataset, out)
+
+
+@app.command()
+def gate(
+    base: Annotated[str, typer.Option("--base", help="A git revision: a branch, a tag, a commit.")] = "main",
+    markdown: Annotated[bool, typer.Option("--md", help="Print Markdown, for a comment.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the committed metrics with a base's by the rules of gate.yaml: 0 as good, 1 worse, 2 missing."""
+    from hw2core.gate import gate
+
+    if markdown and as_json:
+        raise UserError("--md and --json: one of the two")
+    sys.exit(gate(find_workspace(), base, "markdown" if markdown else "json" if as_json else "table"))
 
 
 @app.command()

@@ -22,6 +22,14 @@ class Layout:
         return self.root / "profiles"
 
     @property
+    def gate(self) -> Path:
+        return self.root / "gate.yaml"
+
+    @property
+    def stages(self) -> Path:
+        return self.root / "stages"
+
+    @property
     def reports(self) -> Path:
         return self.root / "reports"
 
@@ -46,7 +54,7 @@ class Layout:
         return self.root / "data" / "sheets" / f"{dataset}.png"
 
     def stage(self, stage: str, item: str) -> Path:
-        return self.root / "stages" / stage / item
+        return self.stages / stage / item
 
 
 def find_workspace(start: Path | None = None) -> Layout:

@@ -6,7 +6,7 @@ said all at once, a line for each problem with the key's full path.
 
 import difflib
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import IO, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError
 from pydantic_core import ErrorDetails
@@ -393,15 +393,16 @@ def validate(raw: Any, name: str) -> Params:
     return params
 
 
-def describe(error: ErrorDetails) -> str:
+def describe(error: ErrorDetails, model: type[BaseModel] = Params) -> str:
     """One line for one of pydantic's errors: the key's full path, what is wrong, what would be right."""
     path = ".".join(str(part) for part in error["loc"] if part not in ("of all", "of each"))
     if error["type"] == "extra_forbidden":
         *parents, key = error["loc"]
-        near = difflib.get_close_matches(str(key), known_keys(parents), n=1, cutoff=0.5)
-        meant = ".".join([*map(str, parents), *near])
+        known = known_keys(parents, model)
+        near = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+        meant = ".".join(map(str, [*parents, *near]))
         return f"{path}: unknown key; " + (
-            f"did you mean {meant}?" if near else f"known here: {', '.join(known_keys(parents))}"
+            f"did you mean {meant}?" if near else f"known here: {', '.join(known)}"
         )
     if error["type"] == "missing":
         return f"{path}: missing; every key must be given"
@@ -411,15 +412,15 @@ def describe(error: ErrorDetails) -> str:
     return f"{path}: {message[:1].lower()}{message[1:]}, not {shown(error['input'])}"
 
 
-def known_keys(parents: list[int | str]) -> list[str]:
-    """The keys that may stand below the section at `parents`."""
-    model: type[BaseModel] = Params
+def known_keys(parents: list[int | str], model: type[BaseModel]) -> list[str]:
+    """The keys that may stand below the section at `parents` of `model`."""
     for part in parents:
         field = model.model_fields.get(str(part))
-        if field is None:  # a pair's own name: all pairs look alike
-            model = Pair
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
+        if field is None:  # the name of a pair, the number of a rule: all of a kind look alike
+            continue
+        for below in (field.annotation, *get_args(field.annotation)):
+            if isinstance(below, type) and issubclass(below, BaseModel):
+                model = below
     return list(model.model_fields)
 
 

@@ -27,8 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stages": {"report", "judges", "systems", "engine", "data", *FOUNDATION},
     "profiles": FOUNDATION,
     "repro": FOUNDATION,
+    "gate": FOUNDATION,
     "doctor": {"__init__", *FOUNDATION},
-    "cli": {"stages", "profiles", "repro", "doctor", "__init__", *FOUNDATION},
+    "cli": {"stages", "profiles", "repro", "gate", "doctor", "__init__", *FOUNDATION},
     "__main__": {"cli"},
 }
 

@@ -34,6 +34,8 @@ def test_every_path_lies_in_the_workspace(monkeypatch: pytest.MonkeyPatch) -> No
     paths = [
         layout.params,
         layout.profiles,
+        layout.gate,
+        layout.stages,
         layout.reports,
         layout.runs,
         layout.raw("a"),
