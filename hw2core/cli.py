@@ -194,12 +194,42 @@ def repro(
 
 @app.command()
 def profile(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A file of profiles/, without .yaml.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME", help="A file of profiles/, without .yaml; or default: the last commit's."
+        ),
+    ] = "",
+    show: Annotated[bool, typer.Option("--list", help="List the profiles.")] = False,
+    reset: Annotated[
+        bool, typer.Option("--reset", help="Put params.yaml back as it was before the last profile.")
+    ] = False,
+    overrides: Annotated[
+        bool,
+        typer.Option(
+            "--as-overrides", help="Change nothing; print it for dvc exp run $(hw2 profile NAME ...)."
+        ),
+    ] = False,
 ) -> None:
     """Put the settings of a profile into params.yaml, where they can be read and changed."""
-    from hw2core.profiles import apply_profile
+    from hw2core import profiles
 
-    for line in apply_profile(find_workspace(), name):
+    if [bool(name), show, reset].count(True) != 1:
+        raise UserError("profile: give a NAME, or --list, or --reset (see `hw2 profile --help`)")
+    if overrides and not name:
+        raise UserError("--as-overrides: give the NAME of a profile too")
+    layout = find_workspace()
+    if overrides:
+        print(profiles.as_overrides(layout, name))
+        return
+    lines = (
+        profiles.list_profiles(layout)
+        if show
+        else profiles.undo_profile(layout)
+        if reset
+        else profiles.apply_profile(layout, name)
+    )
+    for line in lines:
         print(line)
 
 
