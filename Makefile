@@ -19,6 +19,7 @@ lint: $(ENV)
 	ruff check .
 	ruff format --check .
 	mypy
+	check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 lock: $(ENV)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --extra dev \
