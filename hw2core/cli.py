@@ -366,6 +366,14 @@ def gate(
 
 
 @app.command()
+def lost() -> None:
+    """Tell which experiments of DVC's queue finished without leaving a result: 0 none, 1 some."""
+    from hw2core.experiments import report_lost
+
+    sys.exit(report_lost(find_workspace()))
+
+
+@app.command()
 def doctor() -> None:
     """Tell what this machine has, what is missing, and how to get it."""
     from hw2core.doctor import examine

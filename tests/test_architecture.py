@@ -28,8 +28,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "profiles": FOUNDATION,
     "repro": FOUNDATION,
     "gate": FOUNDATION,
+    "experiments": {"repro", *FOUNDATION},
     "doctor": {"__init__", *FOUNDATION},
-    "cli": {"stages", "profiles", "repro", "gate", "doctor", "__init__", *FOUNDATION},
+    "cli": {"stages", "profiles", "repro", "gate", "experiments", "doctor", "__init__", *FOUNDATION},
     "__main__": {"cli"},
 }
 

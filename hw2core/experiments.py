@@ -1,0 +1,42 @@
+"""`hw2 lost`: the experiments of DVC's queue that finished without leaving a result.
+
+With several workers at once DVC was seen to report an experiment as a success and to keep no reference to it, one of
+sixty. Nothing else tells: it is simply not among the experiments.
+"""
+
+import re
+import subprocess
+import sys
+
+from hw2core.errors import UserError
+from hw2core.layout import Layout
+from hw2core.repro import one_line
+
+
+def report_lost(layout: Layout) -> int:
+    """Print each lost experiment; 1 if there is one, else 0."""
+    finished = successes(dvc(layout, "queue", "status"))
+    kept = set(dvc(layout, "exp", "list", "--all-commits", "--name-only").split())
+    lost = {name: task for name, task in finished.items() if name not in kept}
+    for name, task in lost.items():
+        print(f"{name} (task {task}): finished, but DVC has no result of it; queue it again with the same -S")
+    if lost:
+        print("What their stages made is in the cache. `dvc queue remove --success` forgets finished tasks.")
+    else:
+        print(f"All {len(finished)} finished experiments of the queue have their result.")
+    return int(bool(lost))
+
+
+def successes(status: str) -> dict[str, str]:
+    """Of each experiment that `dvc queue status` calls a success its task."""
+    rows = re.findall(r"(?m)^(\w+) +(\S+) .* Success *$", status)
+    return {name: task for task, name in rows}
+
+
+def dvc(layout: Layout, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], cwd=layout.root, capture_output=True, text=True
+    )
+    if done.returncode != 0:
+        raise UserError(f"dvc {' '.join(arguments[:2])}: {one_line(done.stderr)}")
+    return done.stdout
