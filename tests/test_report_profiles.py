@@ -10,8 +10,9 @@ import pytest
 from conftest import ROOT
 
 from hw2core.layout import Layout
-from hw2core.params import Params, load_params, read_yaml
+from hw2core.params import Acgans, Params, load_params, read_yaml
 from hw2core.profiles import apply_profile
+from hw2core.systems.acgan import Acgan
 from hw2core.systems.adda import Adda
 from hw2core.systems.backbones import BACKBONES
 from hw2core.systems.dcgan import Dcgan4, Dcgan5
@@ -135,12 +136,54 @@ def test_r22b_has_its_dcgan_its_sngan_with_penalty_and_its_dann(tmp_path: Path) 
     assert params.data.public.split == "course2022"
 
 
+def test_r19_has_its_acgan_of_faces_and_r21_its_own_of_digits(tmp_path: Path) -> None:
+    (tmp_path / "R19").mkdir()
+    (tmp_path / "R21").mkdir()
+    faces = with_profiles(tmp_path / "R19", "R19").acgan.faces
+    label, generator, discriminator, *heads = counts(Acgan(faces))
+    assert label == 0
+    assert generator == (101 * 384 + 384 + kernels(384, 192, 96, 48, 24, 3, size=4) + norms(192, 96, 48, 24))
+    assert discriminator == kernels(3, 16, 32, 64, 128, 256, 512, size=3) + norms(32, 64, 128, 256, 512)
+    assert heads == [12800 + 1, 12800 * 2 + 2]
+    assert (faces.attribute, faces.batch, faces.lr, faces.beta1) == ("smiling", 100, 2e-4, 0.5)
+    assert faces.steps == 100 * 40_000 // 100
+
+    digits = with_profiles(tmp_path / "R21", "R21").acgan.digits
+    label, generator, discriminator, *heads = counts(Acgan(digits))
+    assert label == 10 * 100
+    assert generator == (
+        (100 * 8192 + 8192)
+        + (kernels(128, 128, size=3, biases=True) + kernels(128, 64, 3, size=3, biases=True))
+        + norms(128, 128, 64)
+    )
+    assert discriminator == kernels(3, 16, 32, 64, 128, size=3, biases=True) + norms(32, 64, 128)
+    assert heads == [512 + 1, 512 * 10 + 10]
+    assert faces.labels_of == digits.labels_of == "both"
+
+
+@pytest.mark.parametrize(("name", "times", "bottleneck"), [("R22a", 600, "R22a"), ("R22b", 1000, "R22b")])
+def test_r22_has_its_diffusion_model(tmp_path: Path, name: str, times: int, bottleneck: str) -> None:
+    """How its U-Net is counted is shown in tests/systems/test_unet.py."""
+    ddpm = with_profiles(tmp_path, name).ddpm
+    assert (ddpm.arch, ddpm.width, ddpm.times) == (bottleneck, 64, times)
+    assert (ddpm.noise, ddpm.prediction, ddpm.unlabelled) == ("linear", "epsilon", 0.1)
+    assert (ddpm.batch, ddpm.lr, ddpm.steps) == (64, 3e-4, 300 * math.ceil(44_800 / 64))
+    assert (ddpm.sampler, ddpm.sampling_steps) == ("ddpm", times)
+
+
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_report_gives_every_key_of_its_systems(name: str) -> None:
     """So that it is the same over whatever params.yaml says."""
     profile = read_yaml(ROOT / "profiles" / f"{name}.yaml")
-    systems = {"classifier", "dann", *profile["gan"]["methods"], *(set(profile) & {"adda", "dsn", "vae"})}
-    assert set(profile) == systems | {"seeds", "engine", "data", "pairs", "gan"}
+    systems = {
+        "classifier",
+        "dann",
+        *profile["gan"]["methods"],
+        *(set(profile) & {"adda", "dsn", "vae", "ddpm"}),
+    }
+    assert set(profile) - {"acgan"} == systems | {"seeds", "engine", "data", "pairs", "gan"}
+    for item, settings in profile.get("acgan", {}).items():
+        assert set(settings) == set(Acgans.model_fields[item].annotation.model_fields)  # type: ignore[union-attr]
     for system in systems:
         model = Params.model_fields[system].annotation
         assert isinstance(model, type)
@@ -168,7 +211,17 @@ def test_smoke_after_a_profile_is_a_small_run_of_the_same_systems(tmp_path: Path
     (tmp_path / "small").mkdir()
     full, small = with_profiles(tmp_path / "alone", name), with_profiles(tmp_path / "small", name, "smoke")
     assert small.gan == full.gan
-    systems = ("classifier", "dann", "adda", "dsn", "adamatch", *full.gan.methods, "vae", "face_features")
+    systems = (
+        "classifier",
+        "dann",
+        "adda",
+        "dsn",
+        "adamatch",
+        *full.gan.methods,
+        "vae",
+        "ddpm",
+        "face_features",
+    )
     for system in systems:
         before, after = getattr(full, system).model_dump(), getattr(small, system).model_dump()
         assert after["steps"] == 10
