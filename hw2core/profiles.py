@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from hw2core.errors import UserError
@@ -130,10 +131,23 @@ def lay_over(params: Any, overlay: dict[str, Any], path: Key) -> None:
         if isinstance(value, dict) and isinstance(params.get(key), dict) and here not in WHOLE:
             lay_over(params[key], value, here)
         elif key not in params or params[key] != value:
-            if isinstance(value, list) and isinstance(params.get(key), list):
-                params[key][:] = value  # keeps the list in one line, if it was
+            if isinstance(value, list):
+                put_list(params, key, value)
             else:
                 params[key] = value
+
+
+def put_list(section: Any, key: str, values: list[Any]) -> None:
+    """Set a list in one line. DVC, when it sets a value, leaves lists of a line for each member, with the comment
+    between the key and the first of them: where there is no member any more, there would be no place for it."""
+    old, comment = section.get(key), section.ca.items.get(key, [None] * 4)[2]
+    if comment is None and isinstance(old, CommentedSeq) and old:
+        behind_the_last = old.ca.items.get(len(old) - 1, [None])  # an empty line
+        comment = behind_the_last[0]
+    section[key] = CommentedSeq(values)
+    section[key].fa.set_flow_style()
+    if comment is not None:
+        section.ca.items[key] = [None, None, comment, None]
 
 
 def plain(text: bytes) -> Any:

@@ -288,3 +288,23 @@ def test_a_value_that_no_shell_passes_on_is_refused(as_cloned: Workspace, hw2: H
 def test_overrides_of_what_is_there_already_are_none(as_cloned: Workspace, hw2: Hw2) -> None:
     hw2("profile", "smoke")
     assert hw2("profile", "smoke", "--as-overrides").out == "\n"
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", PROFILES)
+def test_a_profile_goes_on_what_dvc_makes_of_params_too(as_cloned: Workspace, hw2: Hw2, name: str) -> None:
+    """After `dvc exp run -S` or `dvc exp apply` every list is one of a line for each member."""
+    from dvc.utils.hydra import apply_overrides
+
+    apply_overrides(as_cloned.layout.params, ["dann.lr=3e-5"])
+    text = as_cloned.layout.params.read_text()
+    assert "\nseeds:\n- 0\n- 1\n\nengine:" in text
+    kept = comments(as_cloned.layout.params)
+    assert hw2("profile", name).status == 0
+    assert comments(as_cloned.layout.params) == kept
+    load_params(as_cloned.layout.params)
+    overlay = read_yaml(as_cloned.root / "profiles" / f"{name}.yaml")
+    if overlay.get("seeds", [0, 1]) != [0, 1]:
+        assert f"\nseeds: {overlay['seeds']}\n" in as_cloned.layout.params.read_text()
+    assert hw2("profile", "--reset").status == 0
+    assert as_cloned.layout.params.read_text() == text
