@@ -488,7 +488,9 @@ def cross_checks(raw: dict[str, Any]) -> list[str]:
             problems.append(f"gan.methods.{method}: its file in systems/ is {FAMILIES[method]}, not {file}")
     turns, batch = (section(raw, "sngan_gp").get(key) for key in ("critic_turns", "batch"))
     if isinstance(turns, int) and isinstance(batch, int) and batch < 2 * turns:
-        problems.append(f"sngan_gp.batch: must give each of the {turns} turns two images, not {batch}")
+        problems.append(
+            f"sngan_gp.batch: must give each of the {turns} of sngan_gp.critic_turns two images, not {batch}"
+        )
     perplexity, images = (section(raw, "tsne").get(key) for key in ("perplexity", "images"))
     if isinstance(perplexity, int | float) and isinstance(images, int) and perplexity >= 2 * images:
         problems.append(

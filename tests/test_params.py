@@ -200,7 +200,9 @@ def test_faces_are_no_domain(raw: Raw) -> None:
 
 def test_each_turn_of_the_critic_sees_two_images(raw: Raw) -> None:
     raw["sngan_gp"] |= {"batch": 9, "critic_turns": 5}
-    assert problems(raw) == ["params.yaml: sngan_gp.batch: must give each of the 5 turns two images, not 9"]
+    assert problems(raw) == [
+        "params.yaml: sngan_gp.batch: must give each of the 5 of sngan_gp.critic_turns two images, not 9"
+    ]
 
 
 def test_digits_are_no_faces(raw: Raw) -> None:
