@@ -69,7 +69,7 @@ def spawn(*arguments: str, **environment: str) -> Outcome:
 
 def test_every_stage_command_of_the_tests_is_one_and_there_are_no_others(hw2: Hw2) -> None:
     commands = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
-    own = {"repro", "profile", "doctor", "data", "predict", "score", "generate"}
+    own = {"repro", "profile", "gate", "lost", "doctor", "data", "predict", "score", "generate"}
     assert {command[0] for command in STAGES} | own == commands
 
 
@@ -128,7 +128,7 @@ def test_out_of_a_workspace_a_stage_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@named([["profile", "smoke"], ["repro"]])
+@named([["profile", "smoke"], ["profile", "--list"], ["profile", "--reset"], ["gate"], ["lost"], ["repro"]])
 def test_out_of_a_workspace_a_command_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hw2: Hw2, command: list[str]
 ) -> None:
