@@ -224,6 +224,43 @@ def test_a_sweep_of_two_workers_comes_to_its_end_and_one_of_it_is_applied(
     assert len(outcome.out.splitlines()) == 2
 
 
+GATE = "rules: [{metrics: evaluate/*, key: accuracy, better: up, absolute: 1, relative: 0}]\n"
+
+
+def test_the_comment_on_a_change_has_the_gate_and_every_metric_and_ends_as_the_gate(
+    scratch: Scratch, tmp_path: Path
+) -> None:
+    scratch.must("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
+    clone = Scratch(tmp_path / "clone")
+    (clone.root / "gate.yaml").write_text(GATE)
+    metrics = clone.root / "stages" / "evaluate" / "dann-a-b" / "metrics.json"
+    metrics.parent.mkdir(parents=True)
+    metrics.write_text('{"accuracy": 90}')
+    (clone.root / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "comment", clone.root / ".ci")
+    clone.must("git", "add", "--all")
+    identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
+    clone.must("git", *identity, "commit", "--quiet", "--message", "results")
+
+    assert clone.run(".ci/comment", "HEAD", "out").status == 0
+    assert "None." in (clone.root / "out" / "comment.md").read_text()
+
+    metrics.write_text('{"accuracy": 50}')
+    (clone.root / "read.json").write_text('{"lr": 5}')
+    assert clone.run(".ci/comment", "HEAD", "out").status == 1
+    comment = (clone.root / "out" / "comment.md").read_text()
+    assert comment.startswith("### Gate\n")
+    assert "| `evaluate/dann-a-b accuracy` | 90 | 50 | -40 | -1 | **WORSE** |" in comment
+    assert "| read.json | lr " in " ".join(comment.split())
+
+    metrics.unlink()
+    assert clone.run(".ci/comment", "HEAD", "out").status == 2
+    assert (
+        "hw2: stages/evaluate/dann-a-b/metrics.json: has no accuracy"
+        in (clone.root / "out" / "comment.md").read_text()
+    )
+
+
 STATUS = """\
 Task     Name        Created       Status
 7be6c08  valid-tirl  08:35 AM      Success
