@@ -54,6 +54,7 @@ def reproduce(layout: Layout, engine: Engine, jobs: str) -> None:
             todo = with_downstream(changed, upstream)
             outcomes = Counter[str]()
             if todo:
+                fetch(layout, children, todo)
                 outcomes = run_stages(layout, children, upstream, todo, share_gpus(gpus, slots))
                 # DVC has the last word: it runs whatever was not seen to be out of date.
                 outcomes["done"] += finish(layout, children)
@@ -306,6 +307,20 @@ def examine_pipeline(layout: Layout, children: Children) -> tuple[dict[str, set[
     for source, reader in re.findall(r'^"([^"]+)" -> "([^"]+)";$', graph, re.MULTILINE):
         upstream[reader].add(source)
     return upstream, set(json.loads(status)) & set(upstream)
+
+
+def fetch(layout: Layout, children: Children, todo: list[str]) -> None:
+    """Bring what others have made of these stages from the DVC remote, if there is one, into the cache, from where a
+    stage whose inputs the lock knows takes its outputs. Without it the stages run."""
+    remote = children.dvc("config", "core.remote", cwd=layout.root)
+    name = remote.communicate()[0].strip()
+    if remote.returncode != 0 or not name:
+        return
+    print(f"Looking in the remote {name} for what has been made already.", flush=True)
+    fetched = children.dvc("--wait-for-lock", "fetch", "--quiet", *todo, cwd=layout.root)
+    _, problem = fetched.communicate()
+    if fetched.returncode != 0:
+        print(f"Not all of it is there ({one_line(problem)}); the rest is made here.", flush=True)
 
 
 def one_line(message: str) -> str:

@@ -147,6 +147,43 @@ def test_nothing_is_run_and_said_so_when_nothing_changed(
     assert not (layout.runs / "logs").exists()
 
 
+def test_what_a_remote_has_is_fetched_and_not_made_again(tmp_path: Path) -> None:
+    """The stage writes a line elsewhere whenever it really runs."""
+    stages = stage("first", "echo ran >> ../runs-of-first") + stage("second", deps="first")
+    layout = workspace(tmp_path / "mine", stages)
+
+    def dvc(root: Path, *arguments: str) -> None:
+        subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, check=True, capture_output=True)
+
+    def run(root: Path) -> str:
+        said = io.StringIO()
+        with redirect_stdout(said):
+            repro.reproduce(Layout(root), ENGINE, "1")
+        return said.getvalue()
+
+    assert "remote" not in run(layout.root)
+    dvc(layout.root, "remote", "add", "--default", "shared", str(tmp_path / "shared"))
+    dvc(layout.root, "push")
+    other = tmp_path / "other"
+    ignored = shutil.ignore_patterns("out", "cache", "tmp", "runs")
+    shutil.copytree(layout.root, other, ignore=ignored)
+    (other / "out").mkdir()
+    said = run(other)
+    assert "Looking in the remote shared" in said
+    assert "0 ran, 2 came from the cache" in said
+    assert (other / "out" / "second").read_text() == "made by second\n"
+    assert (tmp_path / "runs-of-first").read_text() == "ran\n"
+
+    third = tmp_path / "third"
+    shutil.copytree(layout.root, third, ignore=ignored)
+    (third / "out").mkdir()
+    shutil.rmtree(tmp_path / "shared")
+    (tmp_path / "shared").write_text("no folder")
+    said = run(third)
+    assert "the rest is made here" in said
+    assert "2 ran, 0 came from the cache" in said
+
+
 def test_a_stage_whose_file_is_gone_is_out_of_date(finished: tuple[Layout, list[str]]) -> None:
     layout, _ = finished
     (layout.root / "out" / "right").unlink()
