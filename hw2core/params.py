@@ -232,7 +232,8 @@ class Ddpm(Training, Sampling):
 
 
 class Acgan(Training):
-    arch: Literal["compact", "R19", "R21", "R21_printed"]
+    arch: Literal["compact", "compact_faces", "R19", "R21", "R21_printed"]
+    discriminator_lr: Float = Field(gt=0, le=10)
     labels_of: Literal["real", "both"]
     obedience: Float = Field(ge=0, le=100)
     noise: Int = Field(ge=1, le=10_000)
@@ -245,7 +246,7 @@ class AcganOfDigits(Acgan):
 
 
 class AcganOfFaces(Acgan):
-    arch: Literal["R19"]
+    arch: Literal["compact_faces", "R19"]
     attribute: Name
 
 

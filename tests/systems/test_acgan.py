@@ -33,6 +33,7 @@ def settings(arch: str, **changes: Any) -> Settings:
         "warmup": 0,
         "ema": 0.0,
         "arch": arch,
+        "discriminator_lr": 1e-3,
         "labels_of": "both",
         "obedience": 1.0,
         "noise": 12,
@@ -94,6 +95,27 @@ COUNTS = {
         "real_head": 1024 + 1,  # 64 x 4 x 4
         "label_head": 1024 * 10 + 10,
     },
+    "compact_faces": {
+        "label": 0,
+        # of noise and two labels
+        "generator": (
+            (102 * 256 + 256)
+            + (16 * 256 * 128 + 2 * 128)
+            + (16 * 128 * 64 + 2 * 64)
+            + (16 * 64 * 32 + 2 * 32)
+            + (16 * 32 * 16 + 2 * 16)
+            + 16 * 16 * 3
+        ),
+        "discriminator": (
+            16 * 3 * 16
+            + (16 * 16 * 32 + 2 * 32)
+            + (16 * 32 * 64 + 2 * 64)
+            + (16 * 64 * 128 + 2 * 128)
+            + (16 * 128 * 128 + 2 * 128)
+        ),
+        "real_head": 512 + 1,  # 128 x 2 x 2
+        "label_head": 512 * 2 + 2,
+    },
     "R21_printed": {
         "label": 10 * 100,
         "generator": (100 * 8192 + 8192) + R21_CONVOLUTIONS,  # 8192 = 128 x 8 x 8
@@ -126,7 +148,13 @@ COUNTS = {
         "label_head": 12800 * 2 + 2,
     },
 }
-WIDTHS = {"compact": (32, 32), "R19": (24, 16), "R21": (128, 16), "R21_printed": (128, 16)}
+WIDTHS = {
+    "compact": (32, 32),
+    "compact_faces": (16, 16),
+    "R19": (24, 16),
+    "R21": (128, 16),
+    "R21_printed": (128, 16),
+}
 
 
 @every_design
@@ -166,7 +194,7 @@ def test_samples_are_images_of_the_right_size(arch: str) -> None:
         x = system.sample(noise, labels)
         again = system.sample(system.noise(6, random()), labels)
         other = system.sample(noise, (labels + 1) % DESIGNS[arch].labels)
-    size = 64 if arch == "R19" else 28
+    size = 64 if arch in ("R19", "compact_faces") else 28
     assert x.shape == (6, 3, size, size)
     assert x.abs().max() <= 1
     assert torch.equal(x, again)
@@ -315,6 +343,14 @@ def test_an_attribute_is_0_or_1_behind_the_noise() -> None:
     assert given[:, -1].tolist() == [0.0, 1.0]
 
 
+@pytest.mark.parametrize(("arch", "labels"), [("compact", 10), ("compact_faces", 2)])
+def test_a_label_is_one_loud_number_behind_the_noise(arch: str, labels: int) -> None:
+    noise = torch.randn(2, 12)
+    found = build(arch).networks["label"](noise, torch.tensor([1, 0]))
+    assert torch.equal(found[:, :12], noise)
+    assert found[:, 12:].tolist() == [[0, 3, *[0] * (labels - 2)], [3, 0, *[0] * (labels - 2)]]
+
+
 def test_a_digit_is_multiplied_into_the_noise() -> None:
     system = build("R21")
     noise = system.noise(2, random())
@@ -324,10 +360,11 @@ def test_a_digit_is_multiplied_into_the_noise() -> None:
 
 
 def test_every_optimiser_has_the_settings_of_params() -> None:
-    system = build("R21", lr=0.004, beta1=0.7, beta2=0.98, weight_decay=0.03)
-    for optimiser in system.optimisers.values():
+    system = build("R21", lr=0.004, discriminator_lr=0.002, beta1=0.7, beta2=0.98, weight_decay=0.03)
+    rates = {"generator": 0.004, "discriminator": 0.002}
+    for name, optimiser in system.optimisers.items():
         for group in optimiser.param_groups:
-            assert (group["lr"], *group["betas"], group["weight_decay"]) == (0.004, 0.7, 0.98, 0.03)
+            assert (group["lr"], *group["betas"], group["weight_decay"]) == (rates[name], 0.7, 0.98, 0.03)
 
 
 # --- as the loop trains it ------------------------------------------------------------------------------------
