@@ -57,10 +57,10 @@ def test_digits_are_read_compared_and_held_against_the_training_images(
 
 def test_faces_are_judged_by_their_attribute_too(workspace: Workspace) -> None:
     metrics = read_json(workspace.layout.stage("evaluate_acgan", "faces") / "metrics.json")
-    assert metrics["attribute"] == "smiling"
+    assert metrics["attribute"] == "dark_hair"
     assert metrics["images"] == 40
     assert 0 <= metrics["attribute_read"]["mean"] <= 100
-    assert metrics["attribute_read_of_real"] > 30
+    assert metrics["attribute_read_of_real"] > 60
     assert metrics["fid_faces_offline"]["n"] == 1
 
 
