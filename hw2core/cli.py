@@ -268,10 +268,12 @@ def generate(
     ] = None,
     only: Annotated[int | None, typer.Option("--class", help="By labels: of this one alone.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the noise: other images.")] = 0,
-    grid: Annotated[bool, typer.Option("--grid", help="Draw the first of them as grid.png too.")] = False,
+    grid: Annotated[bool, typer.Option("--grid", help="Draw the first of them as OUT-grid.png too.")] = False,
     interpolate: Annotated[
         bool,
-        typer.Option("--interpolate", help="Draw ways from one noise to another as interpolation.png too."),
+        typer.Option(
+            "--interpolate", help="Draw ways from one noise to another as OUT-interpolation.png too."
+        ),
     ] = False,
     sampler: Annotated[str | None, typer.Option(help="ddpm: instead of ddpm.sampler in params.")] = None,
     steps: Annotated[int | None, typer.Option(help="ddpm: instead of ddpm.sampling_steps.")] = None,

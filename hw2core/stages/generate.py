@@ -26,7 +26,8 @@ ROWS, COLUMNS = 4, 8
 def generate(
     params: Params, layout: Layout, run: str, out: str, count: int, seed: int, grid: bool, interpolate: bool
 ) -> None:
-    """Write 00001.png, 00002.png, ... into a new folder, and pictures of several on demand."""
+    """Write 00001.png, 00002.png, ... into a new folder, and pictures of several beside it on demand: within, they would
+    be judged with the others."""
     folder = free_folder(out)
     device = every_core(params)
     system: Any = generators.load(params, layout, device, check_run(params, run), params.generation.seeds[0])
@@ -37,14 +38,14 @@ def generate(
     with new_folder(folder) as draft:
         for i, image in enumerate(images, start=1):
             Image.fromarray(image).save(draft / f"{i:05d}.png")
-        if grid:
-            Image.fromarray(sheet(images[: ROWS * COLUMNS])).save(draft / "grid.png")
-        if interpolate:
-            ends = system.noise(2 * ROWS, generator("generate", seed, "interpolation"))
-            ways = [slerp(ends[:ROWS], ends[ROWS:], i / (COLUMNS - 1)) for i in range(COLUMNS)]
-            rows = torch.stack(ways, dim=1).flatten(0, 1)
-            drawn = np.concatenate(list(generators.draw_parts(system, rows)))
-            Image.fromarray(sheet(drawn)).save(draft / "interpolation.png")
+    if grid:
+        Image.fromarray(sheet(images[: ROWS * COLUMNS])).save(beside(folder, "grid"))
+    if interpolate:
+        ends = system.noise(2 * ROWS, generator("generate", seed, "interpolation"))
+        ways = [slerp(ends[:ROWS], ends[ROWS:], i / (COLUMNS - 1)) for i in range(COLUMNS)]
+        rows = torch.stack(ways, dim=1).flatten(0, 1)
+        drawn = np.concatenate(list(generators.draw_parts(system, rows)))
+        Image.fromarray(sheet(drawn)).save(beside(folder, "interpolation"))
     say(out, run, seed, count, seconds, device.about)
 
 
@@ -75,19 +76,22 @@ def generate_labelled(
     with new_folder(folder) as draft:
         for i, (image, label) in enumerate(zip(images, wanted.tolist(), strict=True)):
             Image.fromarray(image).save(draft / f"{label}_{i % per_class + 1:0{digits}d}.png")
-        if grid:
-            firsts = images.reshape(-1, per_class, *images.shape[1:])[:, :COLUMNS].reshape(
-                -1, *images.shape[1:]
-            )
-            Image.fromarray(sheet(firsts, min(COLUMNS, per_class))).save(draft / "grid.png")
+    if grid:
+        firsts = images.reshape(-1, per_class, *images.shape[1:])[:, :COLUMNS].reshape(-1, *images.shape[1:])
+        Image.fromarray(sheet(firsts, min(COLUMNS, per_class))).save(beside(folder, "grid"))
     say(out, run, seed, len(images), seconds, device.about)
 
 
 def free_folder(out: str) -> Path:
     folder = Path(out)
-    if folder.exists():
-        raise UserError(f"{out}: is there already; name a new folder, so that nothing is lost")
+    for path in (folder, beside(folder, "grid"), beside(folder, "interpolation")):
+        if path.exists():
+            raise UserError(f"{path}: is there already; name a new folder, so that nothing is lost")
     return folder
+
+
+def beside(folder: Path, kind: str) -> Path:
+    return folder.with_name(f"{folder.name}-{kind}.png")
 
 
 def check_run(params: Params, run: str) -> str:

@@ -84,11 +84,12 @@ def test_generated_images_are_the_same_bytes_every_time(workspace: Workspace, hw
     for out in ("one", "other"):
         assert hw2("generate", "--run", run, "-n", "5", "--out", out, "--grid", "--interpolate").status == 0
     names = sorted(path.name for path in Path("one").iterdir())
-    assert names == [*(f"{i:05d}.png" for i in range(1, 6)), "grid.png", "interpolation.png"]
-    for name in names:
-        assert Path("one", name).read_bytes() == Path("other", name).read_bytes()
+    assert names == [f"{i:05d}.png" for i in range(1, 6)]
+    pairs = [(Path("one", name), Path("other", name)) for name in names]
+    pairs += [(Path(f"one-{kind}.png"), Path(f"other-{kind}.png")) for kind in ("grid", "interpolation")]
+    assert all(one.read_bytes() == other.read_bytes() for one, other in pairs)
     assert size_of(Path("one/00001.png")) == (64, 64)
-    assert size_of(Path("one/interpolation.png")) == (8 * 64, 4 * 64)
+    assert size_of(Path("one-interpolation.png")) == (8 * 64, 4 * 64)
 
 
 def test_the_first_of_many_are_those_of_few_and_another_seed_draws_others(
@@ -104,6 +105,8 @@ def test_the_first_of_many_are_those_of_few_and_another_seed_draws_others(
 def test_bad_orders_are_refused(workspace: Workspace, hw2: Hw2) -> None:
     Path("there").mkdir()
     refused(hw2("generate", "--run", "vae", "--out", "there"), "there: is there already")
+    Path("some-grid.png").touch()
+    refused(hw2("generate", "--run", "vae", "--out", "some"), "some-grid.png: is there already")
     refused(hw2("generate", "--run", "gan/biggan", "--out", "new"), "unknown method biggan")
     refused(hw2("generate", "--run", "wgan", "--out", "new"), "--run: must be gan/METHOD, vae, acgan/digits")
     refused(hw2("train_gan", "biggan"), "unknown method biggan; gan.methods has: dcgan4, sngan")
