@@ -160,7 +160,8 @@ def test_an_unknown_domain_or_pair_is_told_which_there_are(
     empty_workspace: Workspace, hw2: Hw2, command: list[str]
 ) -> None:
     before = empty_workspace.tree()
-    known = {PAIR: PAIR, "sngan": "dcgan4, sngan"}.get(command[1], "handwritten, blended, printed")
+    items = {PAIR: PAIR, "sngan": "dcgan4, sngan", "digits": "digits, faces", "faces": "digits, faces"}
+    known = items.get(command[1], "handwritten, blended, printed")
     refused(hw2(command[0], "nosuch"), "nosuch", known)
     assert empty_workspace.tree() == before
 

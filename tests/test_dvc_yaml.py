@@ -218,8 +218,10 @@ def test_outs_lie_in_the_folder_of_their_stage(stages: list[Stage]) -> None:
     for stage in stages:
         kind, _, item = stage.name.partition("@")
         rooms = {"download": "data/raw", "preprocess": "data/ready", "report": "reports"}
-        kind, item = ITEM.sub("", kind), item or (ITEM.findall(kind) or [""])[0]
+        named = ITEM.findall(kind)
+        kind = ITEM.sub("", kind)
         room = rooms.get(kind)
+        item = item or ("" if room or not named else named[0])
         folder = f"{room}/{item}".rstrip("/") if room else f"stages/{kind}/{item}"
         assert all(out.startswith(folder) for out in stage.outs), stage.name
 

@@ -106,7 +106,7 @@ def test_photographs_are_saved_small_and_look_the_same(tmp_path: Path) -> None:
 def test_a_strip_has_a_row_for_each_moment() -> None:
     moments = {step: np.zeros((8, 16, 16, 3), np.uint8) for step in (100, 2000)}
     (axis,) = figures.progress(moments).axes
-    assert [label.get_text() for label in axis.get_yticklabels()] == ["100", "2,000"]
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["step 100", "step 2,000"]
 
 
 @pytest.mark.parametrize("steps", [(100, 400), range(1000, 1800, 100), (100_000, 1_200_000)])

@@ -55,7 +55,7 @@ def published(empty_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def set_data(workspace: Workspace, domains: tuple[str, ...] = ("mnistm", "usps"), **values: object) -> None:
-    for key, value in {**values, "domains": list(domains), "jitter": []}.items():
+    for key, value in {**values, "domains": list(domains), "digits": domains[0], "jitter": []}.items():
         workspace.change(f"data.{key}", value)
     source, target = domains[:2]
     workspace.change("pairs", {f"{source}-{target}": {"source": source, "target": target}})
