@@ -148,7 +148,7 @@ def faces_table(params: dict[str, Any], stages: Path) -> list[str]:
                 f"{found:.1f}",
                 f"{found / share:.2f}",
                 *(
-                    f"{metrics[f'{key}_faces_offline']['mean']:.2f}"
+                    f"{metrics[f'{key}_faces_offline']['mean']:.3g}"
                     for key in ("fid", "kid", "precision", "recall")
                 ),
                 str(metrics["by"][0]["n_fake"]),
