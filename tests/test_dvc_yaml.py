@@ -209,6 +209,13 @@ def test_params_name_no_value_that_a_stage_does_not_read(stages: list[Stage]) ->
     assert not idle
 
 
+def test_how_a_diffusion_model_is_sampled_trains_nothing_again(stages: list[Stage]) -> None:
+    readers = {
+        stage.name for stage in stages if any(covers(key, "ddpm.guidance", ".") for key in stage.params)
+    }
+    assert readers == {"evaluate_ddpm", "sweep_ddpm", "report"}
+
+
 def test_every_stage_leaves_its_outs(stages: list[Stage], workspace: Path) -> None:
     missing = {(stage.name, out) for stage in stages for out in stage.outs if not (workspace / out).exists()}
     assert not missing

@@ -24,6 +24,9 @@ from hw2core.stages.digit_judges import classifier_extractor, digit_judge
 from hw2core.stages.evaluate_generators import about_training, judge, of_faces, offline_extractor, over_seeds
 
 EACH = 10  # images of each digit in the grid, and pairs of faces
+NO_WAY: Any = (
+    None  # ACGAN draws in one step; so its evaluation does not read how the diffusion model is sampled
+)
 MOMENTS = 6  # at which the way from noise to a digit is shown
 
 
@@ -58,10 +61,11 @@ def evaluate_digits(params: Params, layout: Layout, device: Device, name: str, f
     real = extract(extractor, test.images.cpu().numpy(), device, layout.features, "real test digits")
     _, real_distances = nearest(test.images, train.images)
     labels = even_labels(params, name)
+    how: Any = params.ddpm if name == "ddpm" else NO_WAY
     judged, read = [], []
     for seed in params.generation.seeds:
         system: Any = generators.load(params, layout, device, name, seed)
-        images = generators.draw_labelled(system, labels, params.ddpm, *sample_names(name, seed))
+        images = generators.draw_labelled(system, labels, how, *sample_names(name, seed))
         read.append(digits_read(outputs(reader, image_set(images, labels, device)), labels.to(device.kind)))
         drawn = extract(extractor, images, device, layout.features, "generated digits")
         places, distances = nearest(torch.from_numpy(images).to(device.kind), train.images)
@@ -140,13 +144,13 @@ def evaluate_faces(params: Params, layout: Layout, device: Device, name: str, fo
     attribute = AttributeReader(params, layout, device, real["train"])
     for seed in params.generation.seeds:
         system: Any = generators.load(params, layout, device, name, seed)
-        images = generators.draw_labelled(system, labels, params.ddpm, *sample_names(name, seed))
+        images = generators.draw_labelled(system, labels, NO_WAY, *sample_names(name, seed))
         judged.append(judge(params, layout, device, images))
         obeyed.append(attribute.accuracy(images, labels, "generated faces"))
         if seed == params.generation.seeds[0]:
             without, with_it = (
                 generators.draw_labelled(
-                    system, torch.full((EACH,), label), params.ddpm, *sample_names(name, seed), "pairs"
+                    system, torch.full((EACH,), label), NO_WAY, *sample_names(name, seed), "pairs"
                 )
                 for label in (0, 1)
             )
