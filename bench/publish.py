@@ -143,7 +143,7 @@ def faces_table(params: dict[str, Any], stages: Path) -> list[str]:
     ]
     for name, metrics in runs.items():
         if metrics:
-            found, training = metrics["faces_found"]["mean"], metrics["training"]
+            found = metrics["faces_found"]["mean"]
             cells = [
                 f"{found:.1f}",
                 f"{found / share:.2f}",
@@ -152,8 +152,7 @@ def faces_table(params: dict[str, Any], stages: Path) -> list[str]:
                     for key in ("fid", "kid", "precision", "recall")
                 ),
                 str(metrics["by"][0]["n_fake"]),
-                str(training["steps"]),
-                f"{sum(training['parameters'].values()):,}",
+                *effort(metrics),
             ]
             lines.append(f"| {title(name)} | {' | '.join(cells)} |")
     near, far = (ends[name]["fid_faces_offline"] for name in ("training_images", "noise"))
@@ -177,17 +176,21 @@ def digits_table(params: dict[str, Any], stages: Path) -> list[str]:
     ]
     for name, metrics in runs.items():
         if metrics:
-            training = metrics["training"]
             cells = [
                 f"{metrics['digits_read']['mean']:.1f}",
                 metrics["judge"],
                 *(f"{metrics[f'{key}_digits']['mean']:.2f}" for key in ("fid", "precision", "recall")),
                 str(metrics["images"]),
-                str(training["steps"]),
-                f"{sum(training['parameters'].values()):,}",
+                *effort(metrics),
             ]
             lines.append(f"| {title(name)} | {' | '.join(cells)} |")
     return lines
+
+
+def effort(metrics: dict[str, Any]) -> tuple[str, str]:
+    """How long a generator was trained, and how large it is."""
+    training = metrics["training"]
+    return str(training["steps"]), f"{sum(training['parameters'].values()):,}"
 
 
 def read(folder: Path) -> dict[str, Any] | None:

@@ -217,6 +217,10 @@ class Sampling(Section):
     skip: Float = Field(ge=0, le=1)
     eta: Float = Field(ge=0, le=1)
 
+    def changed(self, **changes: Any) -> "Sampling":
+        """The same way but for these; what they say is validated."""
+        return Sampling(**self.model_dump(include=set(Sampling.model_fields)) | changes)
+
 
 class Ddpm(Training, Sampling):
     arch: Literal["compact", "R22a", "R22b"]

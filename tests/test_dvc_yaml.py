@@ -5,7 +5,6 @@ The whole pipeline runs here once, with profiles/smoke.yaml, in a copy of the wo
 
 import contextlib
 import json
-import re
 import shlex
 import shutil
 import subprocess
@@ -41,8 +40,19 @@ OTHER_SOURCES = {"data.public", "data.course", "data.folder"}
 """What only another data.source than that of the run below reads."""
 
 
-ITEM = re.compile("(?<=load|cess|cgan)_(digits|faces)$")
-"""Where the items of a stage read different things, each is a stage of its own, with its item in its name."""
+OWN_STAGES = {
+    "download_faces": ("download", ""),
+    "preprocess_faces": ("preprocess", ""),
+    "evaluate_acgan_digits": ("evaluate_acgan", "digits"),
+    "evaluate_acgan_faces": ("evaluate_acgan", "faces"),
+}
+"""Where the items of a stage read different things, each is a stage of its own, of this kind and item. The datasets of
+the first two have any name."""
+
+
+def kind_and_item(name: str) -> tuple[str, str]:
+    kind, _, item = name.partition("@")
+    return OWN_STAGES.get(kind, (kind, item))
 
 
 @dataclass
@@ -155,7 +165,7 @@ def test_there_are_stages_of_every_kind(stages: list[Stage]) -> None:
 def test_every_command_is_a_command_of_the_package_named_like_its_stage(stages: list[Stage]) -> None:
     for stage in stages:
         assert stage.command[:3] == ["python", "-m", "hw2core"]
-        assert stage.command[3] == ITEM.sub("", stage.name.split("@")[0])
+        assert stage.command[3] == kind_and_item(stage.name)[0]
 
 
 def test_deps_name_every_file_of_the_package_that_a_stage_imports(stages: list[Stage]) -> None:
@@ -223,12 +233,9 @@ def test_every_stage_leaves_its_outs(stages: list[Stage], workspace: Path) -> No
 
 def test_outs_lie_in_the_folder_of_their_stage(stages: list[Stage]) -> None:
     for stage in stages:
-        kind, _, item = stage.name.partition("@")
+        kind, item = kind_and_item(stage.name)
         rooms = {"download": "data/raw", "preprocess": "data/ready", "report": "reports"}
-        named = ITEM.findall(kind)
-        kind = ITEM.sub("", kind)
         room = rooms.get(kind)
-        item = item or ("" if room or not named else named[0])
         folder = f"{room}/{item}".rstrip("/") if room else f"stages/{kind}/{item}"
         assert all(out.startswith(folder) for out in stage.outs), stage.name
 

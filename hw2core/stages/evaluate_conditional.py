@@ -21,7 +21,14 @@ from hw2core.params import LABELLED, Params
 from hw2core.report import figures
 from hw2core.stages import generators
 from hw2core.stages.digit_judges import classifier_extractor, digit_judge
-from hw2core.stages.evaluate_generators import about_training, judge, of_faces, offline_extractor, over_seeds
+from hw2core.stages.evaluate_generators import (
+    about_training,
+    judge,
+    note,
+    of_faces,
+    offline_extractor,
+    over_seeds,
+)
 
 EACH = 10  # images of each digit in the grid, and pairs of faces
 NO_WAY: Any = (
@@ -62,20 +69,17 @@ def evaluate_digits(params: Params, layout: Layout, device: Device, name: str, f
     _, real_distances = nearest(test.images, train.images)
     labels = even_labels(params, name)
     how: Any = params.ddpm if name == "ddpm" else NO_WAY
-    judged, read = [], []
+    judged: list[dict[str, Any]] = []
+    read = []
     for seed in params.generation.seeds:
         system: Any = generators.load(params, layout, device, name, seed)
         images = generators.draw_labelled(system, labels, how, *sample_names(name, seed))
         read.append(digits_read(outputs(reader, image_set(images, labels, device)), labels.to(device.kind)))
         drawn = extract(extractor, images, device, layout.features, "generated digits")
         places, distances = nearest(torch.from_numpy(images).to(device.kind), train.images)
-        judged.append(
-            {
-                "digits_read": read[-1]["digits_read"],
-                **figures_and_source(compare(extractor, drawn, real)),
-                "nearest_training_image": distances.median().item(),
-            }
-        )
+        judged.append({"digits_read": read[-1]["digits_read"]})
+        note(judged[-1], compare(extractor, drawn, real))
+        judged[-1]["nearest_training_image"] = distances.median().item()
         if seed == params.generation.seeds[0]:
             chosen = [np.flatnonzero(labels.numpy() == digit)[:EACH] for digit in range(10)]
             title = f"{name.partition('/')[0]}, a row for each digit"
@@ -119,12 +123,6 @@ def sample_names(name: str, seed: int) -> tuple[str, ...]:
 
 def image_set(images: NDArray[np.uint8], labels: Tensor, device: Device) -> ImageSet:
     return ImageSet(torch.from_numpy(images).to(device.kind), labels.to(device.kind), device)
-
-
-def figures_and_source(found: dict[str, Any]) -> dict[str, Any]:
-    """What was measured, and apart from it what it was measured on and by."""
-    measured = {key: value for key, value in found.items() if key.endswith("_digits")}
-    return measured | {"by": [{key: value for key, value in found.items() if key not in measured}]}
 
 
 def some_moments(way: dict[int, NDArray[np.uint8]]) -> dict[int, NDArray[np.uint8]]:

@@ -145,10 +145,15 @@ def judge(params: Params, layout: Layout, device: Device, images: NDArray[np.uin
             extract(extractor, part, device, layout.features, title)
             for part, title in ((images, "generated images"), (real, "real test images"))
         ]
-        by = compare(extractor, *sets)
-        found |= {key: by.pop(key) for key in list(by) if key.partition("_")[0] in FIGURES}
-        found.setdefault("by", []).append(by)
+        note(found, compare(extractor, *sets))
     return found
+
+
+def note(found: dict[str, Any], comparison: dict[str, Any]) -> None:
+    """Add what was measured, and apart from it, in a list, what it was measured on and by."""
+    measured = {key: value for key, value in comparison.items() if key.partition("_")[0] in FIGURES}
+    found |= measured
+    found.setdefault("by", []).append({key: comparison[key] for key in comparison if key not in measured})
 
 
 FIGURES = ("fid", "kid", "precision", "recall", "is")

@@ -110,9 +110,8 @@ def changed_way(params: Params, run: str, changes: dict[str, Any]) -> Sampling:
     wanted = {name: value for name, value in changes.items() if value is not None}
     if wanted and run != "ddpm":
         raise UserError(f"--{next(iter(wanted)).removeprefix('sampling_')}: only ddpm is sampled in steps")
-    values = {name: getattr(params.ddpm, name) for name in Sampling.model_fields}
     try:
-        return Sampling(**values | wanted)
+        return params.ddpm.changed(**wanted)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0]).removeprefix("sampling_")

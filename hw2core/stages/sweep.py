@@ -46,9 +46,9 @@ def sweep_ddpm(params: Params, layout: Layout) -> None:
     figures.save(figures.sweep(table, row(params.ddpm, params.ddpm.times)), folder / "sweep.png")
 
     ten = torch.arange(10)
-    by_eta = [draw(changed(params.ddpm, sampler="ddim", eta=eta), ten) for eta in ETAS]
+    by_eta = [draw(params.ddpm.changed(sampler="ddim", eta=eta), ten) for eta in ETAS]
     figures.save_photos(figures.rows(by_eta, [f"η = {eta:g}" for eta in ETAS]), folder / "eta.png")
-    by_guidance = [draw(changed(params.ddpm, guidance=scale), ten) for scale in params.sweep.guidance]
+    by_guidance = [draw(params.ddpm.changed(guidance=scale), ten) for scale in params.sweep.guidance]
     names = [f"guidance {scale:g}" for scale in params.sweep.guidance]
     figures.save_photos(figures.rows(by_guidance, names), folder / "guidance.png")
     between, names = interpolations(system, params)
@@ -69,17 +69,12 @@ def ways(params: Params) -> list[Sampling]:
     """Every sampler in every number of steps, then every strength of guidance."""
     samplers = get_args(Sampling.model_fields["sampler"].annotation)
     found = [
-        changed(params.ddpm, sampler=sampler, sampling_steps=steps)
+        params.ddpm.changed(sampler=sampler, sampling_steps=steps)
         for sampler in samplers
         for steps in params.sweep.sampling_steps
     ]
-    found += [changed(params.ddpm, guidance=scale) for scale in params.sweep.guidance]
+    found += [params.ddpm.changed(guidance=scale) for scale in params.sweep.guidance]
     return list({tuple(row(how, params.ddpm.times).values()): how for how in found}.values())
-
-
-def changed(how: Sampling, **changes: Any) -> Sampling:
-    values = {name: getattr(how, name) for name in Sampling.model_fields}
-    return Sampling(**values | changes)
 
 
 def row(how: Sampling, times: int) -> dict[str, Any]:
@@ -96,7 +91,7 @@ def row(how: Sampling, times: int) -> dict[str, Any]:
 
 def interpolations(system: Any, params: Params) -> tuple[list[Any], list[str]]:
     """Ways between two noises of the same digit, along the sphere and straight, by a sampler without chance."""
-    how = changed(params.ddpm, eta=0.0, sampler="ddim") if by_chance(params.ddpm) else params.ddpm
+    how = params.ddpm.changed(eta=0.0, sampler="ddim") if by_chance(params.ddpm) else params.ddpm
     drawn, names = [], []
     random = generator("sweep_ddpm", "interpolation")
     device = next(system.networks.parameters()).device
