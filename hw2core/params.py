@@ -132,7 +132,7 @@ class Adapter(Training):
 
 
 class Dann(Adapter):
-    arch: Literal["R19", "R20", "R21", "ResNet"]
+    arch: Literal["R19", "R20", "R21", "LeNet", "ResNet"]
     augment: Literal["none", "weak", "strong"]
     reversal: Float = Field(ge=0, le=100)
     reversal_schedule: Literal["ganin", "constant"]
@@ -155,6 +155,7 @@ class Dsn(Adapter):
 
 
 class Adamatch(Adapter):
+    classes: Literal["source", "even"]
     confidence: Float = Field(ge=0, le=1)
     target: Float = Field(ge=0, le=100)
 
@@ -301,6 +302,10 @@ class Generation(Section):
     images: Int = Field(ge=2, le=1_000_000)
 
 
+class Report(Section):
+    reference: Literal["R19", "R20", "R21", "R22a", "R22b"] | None
+
+
 class Params(Section):
     seeds: list[Seed] = Field(min_length=1)
     engine: Engine
@@ -326,6 +331,7 @@ class Params(Section):
     generation: Generation
     judges: Judges
     tsne: Tsne
+    report: Report
 
 
 ADAPTERS = tuple(

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, Hw2, Workspace
 
 from hw2core.layout import Layout
-from hw2core.params import Acgans, Params, load_params, read_yaml
+from hw2core.params import ADAPTERS, Acgans, Params, load_params, read_yaml
 from hw2core.profiles import apply_profile
 from hw2core.systems.acgan import Acgan
 from hw2core.systems.adda import Adda
@@ -80,6 +80,7 @@ def test_r19_has_its_dcgan_its_dann_and_its_addas_critic(tmp_path: Path) -> None
     assert counts(Dcgan4(params.dcgan4)) == DCGAN4
     assert weights(BACKBONES[params.dann.arch]()) == 41_040 + 88_210 + 77_102
     assert weights(Adda(params.adda, params.dann.arch).networks["critic"]) == 768 * 500 + 500 + 500 * 2 + 2
+    assert weights(Adda(params.adda, "LeNet").networks["critic"]) == 500 * 500 + 500 + 500 * 2 + 2
     assert (params.dcgan4.batch, params.dcgan4.lr, params.dcgan4.beta1) == (128, 2e-4, 0.5)
     assert (params.dann.batch, params.dann.lr) == (128, 2e-4)
     assert (params.adda.lr, params.adda.beta1) == (2e-4, 0.5)
@@ -93,7 +94,8 @@ def test_r20_has_its_vae_its_dcgan_its_dann_and_its_addas_critic(tmp_path: Path)
     assert counts(Dcgan4(params.dcgan4)) == DCGAN4_OF_64
     assert counts(Vae(params.vae)) == VAE
     assert params.dann.arch == "R20"
-    # the extractor gives 512 features
+    assert weights(Adda(params.adda, "LeNet").networks["critic"]) == 501 * 200 + 201 * 200 + 201 * 2
+    # DANN's extractor gives 512 features
     assert weights(Adda(params.adda, "R20").networks["critic"]) == 513 * 200 + 201 * 200 + 201 * 2
     assert params.dcgan4.lr == params.vae.lr == params.dann.lr == 1e-3
     assert params.vae.flips == "both"
@@ -181,7 +183,8 @@ def test_a_report_gives_every_key_of_its_systems(name: str) -> None:
         *profile["gan"]["methods"],
         *(set(profile) & {"adda", "dsn", "vae", "ddpm"}),
     }
-    assert set(profile) - {"acgan"} == systems | {"seeds", "engine", "data", "pairs", "gan"}
+    assert set(profile) - {"acgan"} == systems | {"seeds", "engine", "data", "pairs", "gan", "report"}
+    assert profile["report"] == {"reference": name}
     for item, settings in profile.get("acgan", {}).items():
         assert set(settings) == set(Acgans.model_fields[item].annotation.model_fields)  # type: ignore[union-attr]
     for system in systems:
@@ -191,6 +194,49 @@ def test_a_report_gives_every_key_of_its_systems(name: str) -> None:
     assert set(profile["data"]["public"]) == set(
         Params.model_fields["data"].annotation.model_fields["public"].annotation.model_fields  # type: ignore[union-attr]
     )
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_every_system_of_a_report_runs_small(workspace: Workspace, hw2: Hw2, name: str) -> None:
+    """For two steps, on data that are there. The whole pipeline with a report's profile is `PROFILE=NAME .ci/run smoke`."""
+    data = read_yaml(workspace.layout.params)["data"] | {"domains": ["handwritten", "blended"]}
+    workspace.set_params(read_yaml(ROOT / "params.yaml"))
+    for profile in (name, "smoke"):
+        apply_profile(workspace.layout, profile)
+    systems = read_yaml(ROOT / "profiles" / f"{name}.yaml")
+    methods = systems["gan"]["methods"]
+    adapters = [method for method in ADAPTERS if method in systems]
+    items = list(systems.get("acgan", {}))
+    pair = "blended-handwritten"
+    for section in ("classifier", *adapters, *methods, "vae", "ddpm", *(f"acgan.{item}" for item in items)):
+        workspace.change(f"{section}.steps", 2)
+    for key, value in {
+        "data": data,
+        "pairs": {pair: {"source": "blended", "target": "handwritten"}},
+        "seeds": [0],
+        "engine.evaluate_every": 2,
+        "dsn.separate_from": 0,
+        "ddpm.sampling_steps": 2,
+        "generation.images": 20,
+        "judges.digits.checkpoint": None,
+        "report.reference": name,
+    }.items():
+        workspace.change(key, value)
+    commands = [
+        *(("train_classifier", domain) for domain in data["domains"]),
+        *((f"train_{method}", pair) for method in adapters),
+        *(("evaluate", method, pair) for method in adapters),
+        *((stage, method) for method in methods for stage in ("train_gan", "evaluate_gan")),
+        *((stage, item) for item in items for stage in ("train_acgan", "evaluate_acgan")),
+        *(
+            (stage,)
+            for system in ("vae", "ddpm")
+            if system in systems
+            for stage in (f"train_{system}", f"evaluate_{system}")
+        ),
+    ]
+    for command in commands:
+        assert hw2(*command).status == 0, command
 
 
 @pytest.mark.parametrize("name", REPORTS)

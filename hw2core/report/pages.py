@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from hw2core.params import write_yaml
-from hw2core.report.results import title
+from hw2core.report.results import arrow, title
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -51,10 +51,6 @@ def html(text: str, title: str, folder: Path) -> str:
     )
     page = environment.get_template("page.html.j2")
     return page.render(title=title, body=Markup(body))
-
-
-def arrow(pair: str) -> str:
-    return pair.replace("-", " \u2192 ")
 
 
 def number(value: float | None, digits: int) -> str:

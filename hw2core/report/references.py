@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from hw2core.report.results import arrow, title
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -40,21 +42,24 @@ REPORTS = (
 @dataclass(frozen=True)
 class FaceReference:
     """One report's figures of 1000 generated faces: FID against the course's test faces, inception score, and per
-    cent with exactly one face."""
+    cent with exactly one face; or an autoencoder's mean squared error on test faces."""
 
     report: str
     system: str
     fid: str = ""
     inception_score: str = ""
     faces_found: str = ""
+    error: str = ""
+    ours: str = ""  # the system here that is theirs
 
 
 FACES = (
-    FaceReference("R21", "GAN", "27.9", "2.13"),
-    FaceReference("R22a", "DCGAN", "38.68", "", "91.4"),
-    FaceReference("R22a", "SNGAN", "25.66", "", "92.2"),
-    FaceReference("R22b", "DCGAN", "about 28", "", "about 91"),
-    FaceReference("R22b", "SNGAN+WGAN-GP", "about 24", "", "about 91"),
+    FaceReference("R20", "VAE", error="0.093 (ten images)", ours="vae"),
+    FaceReference("R21", "GAN", "27.9", "2.13", ours="stylegan2"),
+    FaceReference("R22a", "DCGAN", "38.68", "", "91.4", ours="dcgan5"),
+    FaceReference("R22a", "SNGAN", "25.66", "", "92.2", ours="sngan"),
+    FaceReference("R22b", "DCGAN", "about 28", "", "about 91", ours="dcgan5"),
+    FaceReference("R22b", "SNGAN+WGAN-GP", "about 24", "", "about 91", ours="sngan_gp"),
     FaceReference("best known", "any", "23.0", "2.137", "92.2"),
     FaceReference("the course asks (2021)", "any", "35, then 30", "2.00, then 2.15", ""),
     FaceReference("the course asks (2022)", "any", "30, then 27", "", "85, then 90"),
@@ -102,3 +107,49 @@ def beside(table: pd.DataFrame) -> list[dict[str, Any]]:
         for row in table.to_dict("records")
         if row["pair"] in BEST
     ]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a report, and where the same of ours stands, if there is one: a table's row, its column, and
+    how many digits it is printed with."""
+
+    what: str
+    theirs: str
+    row: dict[Any, Any] | None
+    column: str
+    digits: int = 1
+
+
+def figures_of(report: str, pairs: pd.DataFrame, faces: pd.DataFrame) -> list[Figure]:
+    """Every figure that the report prints, with ours from the tables of pairs and of face systems. What is not in
+    them was not measured here; the caller leaves out what was measured on other images."""
+    systems, adapted = (
+        {row[of]: row for row in table.to_dict("records")}
+        for of, table in (("system", faces), ("pair", pairs))
+    )
+    found = []
+    for face in (face for face in FACES if face.report == report):
+        row = systems.get(face.ours)
+        found += [
+            Figure(f"{face.system}, {name}", theirs, row, column, digits)
+            for name, theirs, column, digits in (
+                ("FID", face.fid, "fid", 1),
+                ("inception score", face.inception_score, "is", 2),
+                ("faces found", face.faces_found, "faces_found", 1),
+                ("reconstruction error", face.error, "reconstruction_mse", 4),
+            )
+            if theirs
+        ]
+    for reference in (reference for reference in REPORTS if reference.report == report):
+        row = adapted.get(reference.pair)
+        accuracies = {
+            "source only": reference.source_only,
+            **reference.methods,
+            "target only": reference.target_only,
+        }
+        found += [
+            Figure(f"{arrow(reference.pair)}, {title(column)}", f"{theirs:.1f}", row, column)
+            for column, theirs in accuracies.items()
+        ]
+    return found

@@ -29,6 +29,11 @@ def title(column: str) -> str:
     return TITLES.get(column, column.upper())
 
 
+def arrow(pair: str) -> str:
+    """A pair as it is printed."""
+    return pair.replace("-", " \u2192 ")
+
+
 def read_metrics(layout: Layout, stage: str, item: str, *needed: str) -> dict[str, Any]:
     """The metrics that a stage wrote, which must have the keys `needed`."""
     path = layout.stage(stage, item) / "metrics.json"
@@ -126,10 +131,12 @@ DIGIT_FIGURES = (
 FACE_FIGURES = (
     "faces_found",
     "fid",
+    "is",
     "fid_faces_offline",
     "kid_faces_offline",
     "precision_faces_offline",
     "recall_faces_offline",
+    "reconstruction_mse",
 )
 
 
@@ -216,7 +223,7 @@ def verdicts(table: pd.DataFrame, methods: Sequence[str]) -> list[str]:
     for _, row in table.dropna(subset=list(methods)).iterrows():
         low, high = row["source only"], row["target only"]
         best = max(methods, key=lambda method: row[method])
-        said = [row["pair"].replace("-", " \u2192 ") + ":"]
+        said = [f"{arrow(row['pair'])}:"]
         if low < row[best] <= high:
             said.append(
                 f"{title(best)} does best; it gains {row[best] - low:.1f} points on source only and closes "

@@ -31,6 +31,7 @@ def report(params: Params, layout: Layout) -> None:
     text = pages.markdown(
         context(params, layout, last, chosen, selection)
         | {"faces": faces_context(params, layout, faces), "drawn": drawn_context(params, layout, drawn)}
+        | {"reference": params.report.reference, "compared": compared(params, last, faces)}
     )
     with new_folder(layout.reports / "tables") as folder:
         for name, table in (
@@ -94,7 +95,7 @@ def context(
         "adapter_criterion": trainings[-1]["chosen_by"],
         "maps": [
             {
-                "title": f"{results.title(method)}, {pages.arrow(pair)}",
+                "title": f"{results.title(method)}, {results.arrow(pair)}",
                 **{
                     name: picture(layout, "tsne", f"{method}-{pair}", f"{name}.png")
                     for name in ("by_digit", "by_domain")
@@ -116,7 +117,7 @@ def context(
         "digits": digits,
         "per_digit": [
             {
-                "run": f"{results.title(method)}, {pages.arrow(pair)}",
+                "run": f"{results.title(method)}, {results.arrow(pair)}",
                 "figures": [pages.number(metrics["per_digit"].get(str(d)), 0) for d in digits],
             }
             for (method, pair), metrics in evaluations.items()
@@ -129,6 +130,15 @@ def context(
         "versions": {"Python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "params": pages.as_yaml(params.model_dump()),
     }
+
+
+def compared(params: Params, pairs: pd.DataFrame, faces: pd.DataFrame) -> list[references.Figure]:
+    """The figures of the report that this one begins with; of faces, ours only where they are the course's."""
+    if not params.report.reference:
+        return []
+    return references.figures_of(
+        params.report.reference, pairs, faces if params.data.faces == "celeba" else faces[:0]
+    )
 
 
 def faces_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict[str, Any]:

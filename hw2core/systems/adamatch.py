@@ -3,7 +3,7 @@
 The network teaches itself on the target: what it says of a weakly augmented image, if it is confident enough, it
 must also say of the same image strongly augmented. Three parts keep it from teaching itself nonsense: random
 logit interpolation makes the source's logits at home in both domains' batch norm, distribution alignment gives the
-target's guesses the classes' shares on the source, and confidence is measured by the source's.
+target's guesses the classes' shares on the source (or even ones), and confidence is measured by the source's.
 """
 
 import math
@@ -22,10 +22,10 @@ def interpolate(together: Tensor, alone: Tensor, share: Tensor) -> Tensor:
     return share * together + (1 - share) * alone
 
 
-def align(target: Tensor, source: Tensor) -> Tensor:
+def align(target: Tensor, shares: Tensor) -> Tensor:
     """Distribution alignment: the target's probabilities, scaled class by class so that their mean comes near
-    the source's, and made to sum to one again."""
-    scaled = target * (source.mean(0) / target.mean(0))
+    the wanted shares of the classes, and made to sum to one again."""
+    scaled = target * (shares / target.mean(0))
     return scaled / scaled.sum(1, keepdim=True)
 
 
@@ -58,7 +58,7 @@ class Adamatch(OnBackbone):
         target_weak, target_strong = target_logits.split(len(target))
         with torch.no_grad():
             source_says = source_logits[: len(source)].float().softmax(1)
-            target_says = align(target_weak.float().softmax(1), source_says)
+            target_says = align(target_weak.float().softmax(1), self.shares(source_says))
             mask = confident(target_says, source_says, self.settings.confidence)
 
         label_loss = 2 * F.cross_entropy(source_logits, labels.repeat(2))
@@ -67,6 +67,10 @@ class Adamatch(OnBackbone):
         (label_loss + self.settings.target * self.warmup(k) * target_loss).backward()
         self.optimisers["all"].step()
         return {"label_loss": label_loss, "target_loss": target_loss, "confident": mask.mean()}
+
+    def shares(self, source: Tensor) -> Tensor:
+        """What shares the classes are taken to have on the target: those they have on the source, or even ones."""
+        return source.mean(0) if self.settings.classes == "source" else source.new_tensor(1 / source.shape[1])
 
     def warmup(self, k: int) -> float:
         """The share of the target's loss that counts at step k: it rises over the first half of the training."""

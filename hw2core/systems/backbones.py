@@ -85,6 +85,22 @@ def r21() -> nn.ModuleDict:
     )
 
 
+def lenet() -> nn.ModuleDict:
+    """The LeNet that R19 and R20 ran ADDA on, to 500 features. They had no DANN on it: the domain head is R19's
+    critic of these features."""
+    return nn.ModuleDict(
+        {
+            "extractor": nn.Sequential(
+                *(nn.Conv2d(3, 20, 5), nn.MaxPool2d(2), nn.ReLU()),
+                *(nn.Conv2d(20, 50, 5), nn.Dropout2d(0.5), nn.MaxPool2d(2), nn.ReLU()),
+                *(nn.Flatten(), nn.Linear(800, 500)),
+            ),
+            "label_head": nn.Sequential(nn.ReLU(), nn.Dropout(0.5), nn.Linear(500, CLASSES)),
+            "domain_head": nn.Sequential(nn.Linear(500, 500), nn.ReLU(), nn.Linear(500, 2)),
+        }
+    )
+
+
 def resnet() -> nn.ModuleDict:
     """A ResNet with eight layers of weights for small pictures (He et al. 2016, section 4.2, with n = 1), twice as
     wide and, for the sake of CPUs, halved at once by its first convolution. R22a's bounds used ResNet-34,
@@ -184,7 +200,13 @@ class ReverseGradient(torch.autograd.Function):
         return -ctx.weight * gradients[0], None
 
 
-BACKBONES: dict[str, Callable[[], nn.ModuleDict]] = {"R19": r19, "R20": r20, "R21": r21, "ResNet": resnet}
+BACKBONES: dict[str, Callable[[], nn.ModuleDict]] = {
+    "R19": r19,
+    "R20": r20,
+    "R21": r21,
+    "LeNet": lenet,
+    "ResNet": resnet,
+}
 
 
 def feature_count(parts: nn.ModuleDict) -> int:

@@ -13,6 +13,10 @@ from torch.nn import functional as F
 
 NOBODY = -1
 
+# Outside of training torch takes another way through nn.MultiheadAttention, which writes every place's look at every
+# other out into memory and is the slower one on CPUs, the more so the larger the picture.
+torch.backends.mha.set_fastpath_enabled(False)
+
 
 class Condition(nn.Module):
     """Time and label as one vector. NOBODY adds nothing to the time."""

@@ -67,6 +67,16 @@ def test_others_figures_stand_in_a_table_beside_our_own(
     assert report == ["", "R99", "12.3", "55.5", "\u2013", "\u2013", "\u2013", "98.8", "", ""]
 
 
+def test_the_report_begins_with_the_reference_that_params_name(workspace: Workspace, hw2: Hw2) -> None:
+    workspace.change("report.reference", "R21")
+    assert hw2("report").status == 0
+    text = (workspace.layout.reports / "report.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## .*", text, re.M)[:2] == ["## Beside R21", "## Faces"]
+    # These are not the course's images, so that there is nothing of ours to stand beside.
+    assert "| GAN, FID | 27.9 | \u2013 |" in text
+    assert "| usps \u2192 svhn, DSN | 34.4 | \u2013 |" in text
+
+
 def test_every_picture_that_the_report_shows_is_there(reported: Workspace) -> None:
     reports = reported.layout.reports
     text = (reports / "report.md").read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from hw2core.engine.journal import write_metrics
 from hw2core.judges.classification import spread
 from hw2core.layout import Layout
 from hw2core.params import ADAPTERS, Params
-from hw2core.report.references import BEST, REPORTS, beside
+from hw2core.report.references import BEST, REPORTS, beside, figures_of
 from hw2core.report.results import adaptation_table, selection_table, verdicts
 
 METHOD = ADAPTERS[0]
@@ -120,6 +120,27 @@ def test_others_figures_stand_beside_pairs_of_their_names_alone() -> None:
     assert [reference.report for reference in one["reports"]] == ["R21", "R22a", "R22b"]
     assert all(r.source_only < r.target_only for r in REPORTS)
     assert {r.pair for r in REPORTS} == set(BEST)
+
+
+def test_a_reports_figures_stand_beside_those_of_the_same_system_and_pair() -> None:
+    pairs = pd.DataFrame([{"pair": "mnistm-usps", "source only": 70.0, "dann": 80.0, "target only": 99.0}])
+    faces = pd.DataFrame([{"system": "dcgan5", "fid": 30.0}, {"system": "sngan", "fid": 20.0}])
+    found = [
+        (figure.what, figure.theirs, figure.row and figure.row[figure.column])
+        for figure in figures_of("R22a", pairs, faces)
+        if figure.column != "faces_found"
+    ]
+    assert found == [
+        ("DCGAN, FID", "38.68", 30.0),
+        ("SNGAN, FID", "25.66", 20.0),
+        ("mnistm \u2192 usps, source only", "50.6", 70.0),
+        ("mnistm \u2192 usps, DANN", "86.4", 80.0),
+        ("mnistm \u2192 usps, target only", "98.7", 99.0),
+        *(
+            (f"mnistm \u2192 svhn, {column}", theirs, None)
+            for column, theirs in (("source only", "19.2"), ("DANN", "64.5"), ("target only", "96.0"))
+        ),
+    ]
 
 
 def test_a_method_that_does_not_help_is_said_not_to(params: Params, layout: Layout) -> None:

@@ -20,7 +20,7 @@ def test_distribution_alignment_of_a_case_by_hand() -> None:
     """The source's classes have 1/2 and 1/2, the target's 3/4 and 1/4: the factors are 2/3 and 2."""
     source = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
     target = torch.tensor([[0.9, 0.1], [0.6, 0.4]])
-    aligned = align(target, source)
+    aligned = align(target, source.mean(0))
     expected = [[0.6 / 0.8, 0.2 / 0.8], [0.4 / 1.2, 0.8 / 1.2]]
     assert torch.allclose(aligned, torch.tensor(expected))
 
@@ -28,8 +28,19 @@ def test_distribution_alignment_of_a_case_by_hand() -> None:
 def test_aligned_probabilities_sum_to_one_and_alike_domains_are_left_alone() -> None:
     random = torch.Generator().manual_seed(0)
     source, target = (torch.randn((20, 10), generator=random).softmax(1) for _ in range(2))
-    assert torch.allclose(align(target, source).sum(1), torch.ones(20))
-    assert torch.allclose(align(target, target.flip(0)), target, atol=1e-6)
+    assert torch.allclose(align(target, source.mean(0)).sum(1), torch.ones(20))
+    assert torch.allclose(align(target, target.mean(0)), target, atol=1e-6)
+
+
+def test_the_classes_shares_are_the_sources_or_even(params: Params) -> None:
+    source = torch.tensor([[0.9, 0.1], [0.5, 0.5]])
+    shares = [
+        Adamatch(params.adamatch.model_copy(update={"classes": classes}), "R19").shares(source)
+        for classes in ("source", "even")
+    ]
+    target = torch.tensor([[0.6, 0.4], [0.2, 0.8]])  # means of 0.4 and 0.6
+    assert torch.allclose(shares[0], torch.tensor([0.7, 0.3]))
+    assert torch.allclose(align(target, shares[1]), torch.tensor([[9 / 13, 4 / 13], [3 / 11, 8 / 11]]))
 
 
 def test_confidence_is_measured_by_the_sources() -> None:
