@@ -149,7 +149,7 @@ def figures_of(report: str, pairs: pd.DataFrame, faces: pd.DataFrame) -> list[Fi
             "target only": reference.target_only,
         }
         found += [
-            Figure(f"{arrow(reference.pair)}, {title(column)}", f"{theirs:.1f}", row, column)
+            Figure(f"{arrow(reference.pair)}, {title(column)}", f"{theirs:g}", row, column)
             for column, theirs in accuracies.items()
         ]
     return found
