@@ -99,14 +99,16 @@ def picture(table: pd.DataFrame, params: Params, device: Device) -> Figure:
         ticks = sorted(table["sampling_steps"].unique())
         for axis, label in (
             (left, "digits read, %"),
-            (right, f"seconds for {table['digits'].iloc[0]} digits, {device.about.partition(',')[0]}"),
+            (right, f"seconds for {table['digits'].iloc[0]:,} digits"),
         ):
             axis.set_xscale("log")
             axis.set_xticks(ticks, [str(tick) for tick in ticks])
             axis.minorticks_off()
             axis.set_xlabel(f"steps, guidance {params.ddpm.guidance:g}")
             axis.set_ylabel(label)
+        left.set_ylim(0, 103)
         right.set_yscale("log")
+        right.set_title(device.about.partition(",")[0])
         left.legend(fontsize=7.5, loc="lower right")
         return figure
 
