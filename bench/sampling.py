@@ -72,9 +72,7 @@ def measure(params: Params, layout: Layout, device: Device, ways: list[Sampling]
         seconds = time.perf_counter() - began
         rows.append(
             {
-                "sampler": how.sampler,
-                "sampling_steps": how.sampling_steps,
-                "guidance": how.guidance,
+                **how.model_dump(include={"sampler", "sampling_steps", "guidance"}),
                 "digits": len(labels),
                 "digits_read": accuracy(
                     outputs(reader, image_set(images, labels, device)), labels.to(device.kind)

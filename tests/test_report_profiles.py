@@ -218,8 +218,6 @@ def test_every_system_of_a_report_runs_small(workspace: Workspace, hw2: Hw2, nam
         "dsn.separate_from": 0,
         "ddpm.sampling_steps": 2,
         "generation.images": 20,
-        "judges.digits.checkpoint": None,
-        "report.reference": name,
     }.items():
         workspace.change(key, value)
     commands = [
