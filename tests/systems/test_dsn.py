@@ -93,3 +93,15 @@ def test_before_the_separation_the_task_alone_is_learnt(params: Params) -> None:
             if key.endswith("weight") and not torch.equal(before[key], after[key])
         }
         assert changed == {"extractor", *parts}
+
+
+def test_each_domain_has_batch_norm_figures_of_its_own(params: Params) -> None:
+    """The shared encoder's running figures move twice a step: by the source's batch, then by the target's."""
+    torch.manual_seed(0)
+    system = Dsn(params.dsn.model_copy(update={"augment": "none"}), "R19")
+    convolution, norm = system.networks["extractor"][:2]
+    source, target = torch.rand((2, 6, 3, 28, 28), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        seen = [convolution(images).mean((0, 2, 3)) for images in (source, 2 * target)]
+    system.step((source, torch.arange(6), 2 * target), 0)
+    assert torch.allclose(norm.running_mean, 0.9 * 0.1 * seen[0] + 0.1 * seen[1], atol=1e-5)
