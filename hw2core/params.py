@@ -240,7 +240,6 @@ class Acgan(Training):
     arch: Literal["compact", "compact_faces", "R19", "R21", "R21_printed"]
     discriminator_lr: Float = Field(gt=0, le=10)
     labels_of: Literal["real", "both"]
-    augment: Literal["none", "weak", "strong"]
     obedience: Float = Field(ge=0, le=100)
     noise: Int = Field(ge=1, le=10_000)
     generator_width: Int = Field(ge=1, le=1024)

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.optimizer import Optimizer
 
-from hw2core.data.augment import AUGMENTATIONS
 from hw2core.params import Acgan as Settings
 from hw2core.systems.backbones import adam
 from hw2core.systems.generators import start_small
@@ -215,13 +214,10 @@ class Design:
     """Pixels a side of the images that come in and go out."""
     works_at: int
     """And of those that the networks draw and judge."""
-    together: bool = False
-    """Whether real and drawn images pass the discriminator in one batch. Where a batch norm sees drawn ones alone, it
-    hides how pale they are: in long trainings they fade to grey."""
 
 
 DESIGNS = {
-    "compact": Design(compact_digits, DIGITS, size=28, works_at=28, together=True),
+    "compact": Design(compact_digits, DIGITS, size=28, works_at=28),
     "compact_faces": Design(compact_faces, ATTRIBUTE, size=64, works_at=64),
     "R19": Design(r19, ATTRIBUTE, size=64, works_at=64),
     "R21": Design(r21_mended, DIGITS, size=28, works_at=28),
@@ -255,7 +251,8 @@ class Acgan:
         wanted = torch.randint(self.design.labels, (len(real),), device=real.device)
         drawn = self.draw(noise, wanted)
 
-        (says_real, says_drawn), (reads_real, reads_drawn) = self.discriminate(real, drawn.detach())
+        says_real, reads_real = self.discriminate(real)
+        says_drawn, reads_drawn = self.discriminate(drawn.detach())
         told_loss = (against(says_real, 1) + against(says_drawn, 0)) / 2
         read_loss = self.misread(reads_real, labels)
         if self.settings.labels_of == "both":
@@ -264,8 +261,7 @@ class Acgan:
         (told_loss + read_loss).backward()
         self.optimisers["discriminator"].step()
 
-        company = [real] if self.design.together else []
-        (*_, says_drawn), (*_, reads_drawn) = self.discriminate(*company, drawn)
+        says_drawn, reads_drawn = self.discriminate(drawn)
         fooling_loss = against(says_drawn, 1)
         obeying_loss = self.misread(reads_drawn, wanted)
         self.optimisers["generator"].zero_grad()
@@ -278,17 +274,10 @@ class Acgan:
             "obeying_loss": obeying_loss,
         }
 
-    def discriminate(self, *sets: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """For each set of images how real each looks, and which label it has, both as logits."""
-        augment = AUGMENTATIONS[self.settings.augment]
-        batches = [torch.cat(sets)] if self.design.together else sets
-        features = [self.networks["discriminator"](augment(batch)) for batch in batches]
-        if self.design.together:
-            features = list(features[0].split([len(images) for images in sets]))
-        return (
-            [self.networks["real_head"](those) for those in features],
-            [self.networks["label_head"](those) for those in features],
-        )
+    def discriminate(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """How real each image looks, and which label it has, both as logits."""
+        features = self.networks["discriminator"](images)
+        return self.networks["real_head"](features), self.networks["label_head"](features)
 
     def misread(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The auxiliary loss. As R21 printed it, the logits go through a softmax twice: the loss then never falls
