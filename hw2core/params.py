@@ -241,6 +241,7 @@ class Acgan(Training):
     discriminator_lr: Float = Field(gt=0, le=10)
     labels_of: Literal["real", "both"]
     obedience: Float = Field(ge=0, le=100)
+    r1: Float = Field(ge=0, le=1000)
     noise: Int = Field(ge=1, le=10_000)
     generator_width: Int = Field(ge=1, le=1024)
     discriminator_width: Int = Field(ge=1, le=1024)

@@ -17,10 +17,13 @@ from torch.nn import functional as F
 from torch.optim.optimizer import Optimizer
 
 from hw2core.params import Acgan as Settings
+from hw2core.systems.adversarial import zero_centred_penalty
 from hw2core.systems.backbones import adam
 from hw2core.systems.generators import start_small
 
 DIGITS, ATTRIBUTE = 10, 2
+
+R1_EVERY = 8  # steps from one R1 penalty to the next, which then counts so many times
 
 
 # --- R21's networks: digits ---------------------------------------------------------------------------------
@@ -181,12 +184,16 @@ def compact(settings: Settings, labels: int, generator: nn.Module, discriminator
 
 
 def compact_digits(settings: Settings) -> nn.ModuleDict:
-    """R21's generator, and a discriminator that reads digits soon, as R19's backbone does."""
+    """R21's generator, and a discriminator that reads digits soon, as R19's backbone does.
+
+    Without batch norm, which it would see real and drawn images through in batches of their own: each then comes out with the same
+    contrast, and the generator may let its digits fade to grey unnoticed.
+    """
     generator = r21_generator(settings.noise + DIGITS, settings.generator_width, mended_norm, start=7)
     layers: list[nn.Module] = []
     w = settings.discriminator_width
     for inputs, outputs in ((3, w), (w, 2 * w)):
-        layers += [nn.Conv2d(inputs, outputs, 5), mended_norm(outputs), nn.LeakyReLU(0.2), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(inputs, outputs, 5), nn.LeakyReLU(0.2), nn.MaxPool2d(2)]
     return compact(settings, DIGITS, generator, nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3)))
 
 
@@ -246,7 +253,9 @@ class Acgan:
         }
 
     def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
-        real, labels = resized(batch[0], self.design.works_at), batch[1]
+        penalise = self.settings.r1 > 0 and k % R1_EVERY == 0
+        real = resized(batch[0], self.design.works_at).detach().requires_grad_(penalise)
+        labels = batch[1]
         noise = torch.randn((len(real), self.settings.noise), device=real.device)
         wanted = torch.randint(self.design.labels, (len(real),), device=real.device)
         drawn = self.draw(noise, wanted)
@@ -257,8 +266,9 @@ class Acgan:
         read_loss = self.misread(reads_real, labels)
         if self.settings.labels_of == "both":
             read_loss = (read_loss + self.misread(reads_drawn, wanted)) / 2
+        r1 = R1_EVERY * zero_centred_penalty(real, says_real) if penalise else told_loss.new_zeros(())
         self.optimisers["discriminator"].zero_grad()
-        (told_loss + read_loss).backward()
+        (told_loss + read_loss + self.settings.r1 / 2 * r1).backward()
         self.optimisers["discriminator"].step()
 
         says_drawn, reads_drawn = self.discriminate(drawn)
@@ -270,6 +280,7 @@ class Acgan:
         return {
             "told_loss": told_loss,
             "read_loss": read_loss,
+            "r1": r1,
             "fooling_loss": fooling_loss,
             "obeying_loss": obeying_loss,
         }

@@ -15,7 +15,7 @@ from hw2core.engine.loop import Trained, Watch, train
 from hw2core.engine.randomness import generator, seed_torch
 from hw2core.engine.resume import Checkpoint
 from hw2core.params import Acgan as Settings
-from hw2core.systems.acgan import DESIGNS, Acgan
+from hw2core.systems.acgan import DESIGNS, R1_EVERY, Acgan
 
 CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="cpu")
 every_design = pytest.mark.parametrize("arch", DESIGNS)
@@ -36,6 +36,7 @@ def settings(arch: str, **changes: Any) -> Settings:
         "discriminator_lr": 1e-3,
         "labels_of": "both",
         "obedience": 1.0,
+        "r1": 0.0,
         "noise": 12,
         "generator_width": 4,
         "discriminator_width": 4,
@@ -91,7 +92,7 @@ COUNTS = {
             + (9 * 32 * 16 + 16 + 2 * 16)
             + (9 * 16 * 3 + 3)
         ),
-        "discriminator": (25 * 3 * 32 + 32 + 2 * 32) + (25 * 32 * 64 + 64 + 2 * 64),
+        "discriminator": (25 * 3 * 32 + 32) + (25 * 32 * 64 + 64),
         "real_head": 1024 + 1,  # 64 x 4 x 4
         "label_head": 1024 * 10 + 10,
     },
@@ -290,6 +291,39 @@ def test_obedience_weighs_the_label_in_what_the_generator_learns() -> None:
     for none, once, thrice in zip(*gradients, strict=True):
         assert torch.allclose(thrice - none, 3 * (once - none), atol=1e-5)
         assert not torch.equal(once, none)
+
+
+def test_r1_is_the_squared_gradient_at_real_images_and_asked_for_at_every_eighth_step() -> None:
+    """So one image's gradient is taken at a time here: the discriminator has no batch norm, and is still without dropout."""
+    images, labels = batch("compact")
+    system, _ = still("compact")
+    squares = []
+    for image in images.unbind():
+        image = image[None].clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(system.discriminate(image)[0].sum(), image)
+        squares.append(gradient.square().sum().item())
+    by_hand = sum(squares) / len(squares)
+
+    moved = {}
+    for k, r1 in ((0, 0.0), (0, 5.0), (7, 0.0), (7, 5.0)):
+        system, _ = still("compact")
+        system.settings = settings("compact", r1=r1)
+        seed_torch("step", 0)
+        penalty = system.step((images, labels), k)["r1"].item()
+        assert penalty == (pytest.approx(R1_EVERY * by_hand, rel=1e-3) if (k, r1) == (0, 5.0) else 0)
+        moved[k, r1] = system.networks["discriminator"][0].weight.detach().clone()
+    assert torch.equal(moved[7, 0.0], moved[7, 5.0])
+    assert not torch.equal(moved[0, 0.0], moved[0, 5.0])
+    assert not images.requires_grad
+
+
+def test_the_compact_discriminator_sees_that_drawn_digits_fade() -> None:
+    """Batch norm would give a batch of drawn images the contrast of a real one, whatever its own."""
+    system = build("compact")
+    images, _ = batch("compact")
+    system.networks["discriminator"][-1].p = 0.0
+    bright, faded = (system.networks["discriminator"](x).std().item() for x in (images, images / 8))
+    assert faded < bright / 2
 
 
 @every_design
