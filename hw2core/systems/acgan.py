@@ -186,8 +186,8 @@ def compact(settings: Settings, labels: int, generator: nn.Module, discriminator
 def compact_digits(settings: Settings) -> nn.ModuleDict:
     """R21's generator, and a discriminator that reads digits soon, as R19's backbone does.
 
-    Without batch norm, which it would see real and drawn images through in batches of their own: each then comes out with the same
-    contrast, and the generator may let its digits fade to grey unnoticed.
+    It has no batch norm: real and drawn images pass it in batches of their own, and a norm would give both the same
+    contrast, so that the generator could let its digits fade to grey unnoticed.
     """
     generator = r21_generator(settings.noise + DIGITS, settings.generator_width, mended_norm, start=7)
     layers: list[nn.Module] = []

@@ -294,7 +294,7 @@ def test_obedience_weighs_the_label_in_what_the_generator_learns() -> None:
 
 
 def test_r1_is_the_squared_gradient_at_real_images_and_asked_for_at_every_eighth_step() -> None:
-    """So one image's gradient is taken at a time here: the discriminator has no batch norm, and is still without dropout."""
+    """By hand each image's gradient is taken alone: without batch norm and dropout no image moves another's verdict."""
     images, labels = batch("compact")
     system, _ = still("compact")
     squares = []
