@@ -8,7 +8,7 @@ a temporary folder laid out like that. All on two cores.
 Reading: ours lists, reads, checks, decodes and frames every image and writes one uint8 array to disk. Theirs goes
 once through ImageFolder with ToTensor by a DataLoader with 2 workers and batches of 128, and keeps nothing.
 An epoch: ours takes the batches of 128 of a new order from the set so made; theirs reads the files again, shuffled.
-The two take turns, and the ratio of a round is of neighbours in time.
+The two take turns, and the ratio of a round is of neighbors in time.
 """
 
 import argparse
@@ -31,7 +31,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from hw2core.data import folder, store
 from hw2core.data.frames import resize_digit, square_face
 from hw2core.data.pictures import read_pictures
-from hw2core.data.store import ImageData, Split
+from hw2core.engine.images import ImageData, Split
 from hw2core.data.trees import open_tree
 from hw2core.files import write_array
 
@@ -59,7 +59,7 @@ def main() -> None:
 def draw(home: Path, count: int) -> Path:
     """Blended digits as the course lays them out: train/, test/, and their tables."""
     from hw2core.data import standins
-    from hw2core.params import Embedded
+    from hw2core.settings import Embedded
 
     raw = home.parents[2] / "raw"
     raw.mkdir()
@@ -131,7 +131,7 @@ def training(ready: Path) -> tuple[Callable[[], object], Callable[[], object]]:
     """Ours: one batch at random, and an epoch of them."""
     import torch
 
-    from hw2core.data.batches import Shuffle, resident
+    from hw2core.engine.batches import Shuffle, resident
     from hw2core.engine.device import Device
 
     torch.set_num_threads(1)

@@ -37,11 +37,11 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hw2core.data.batches import ImageSet, Shuffle
+from hw2core.engine.batches import ImageSet, Shuffle
 from hw2core.engine.device import Device
 from hw2core.engine.randomness import generator
-from hw2core.params import Ddpm as Settings
-from hw2core.params import Sampling
+from hw2core.settings import Ddpm as Settings
+from hw2core.settings import Sampling
 from hw2core.systems.ddpm import CLASSES, Ddpm
 
 SIZE, TIMES, BATCH, LOOKS = 28, 1000, 64, 50
@@ -62,7 +62,7 @@ LEARNING = {
     "warmup": 0,
     "ema": 0.0,
 }
-PLAIN: dict[str, object] = {"schedule": "cosine", "unlabelled": 0.1, "min_snr": 0.0}
+PLAIN: dict[str, object] = {"schedule": "cosine", "unlabeled": 0.1, "min_snr": 0.0}
 DDIM = Sampling(sampler="ddim", sampling_steps=LOOKS, guidance=1.0, skip=0.0, eta=0.0)
 """With the labels, and without guidance: one look of the network at each image a step, as theirs."""
 
@@ -160,8 +160,8 @@ def diffusers(device: Device, steps: int, count: int) -> Side:
         up_block_types=("AttnUpBlock2D", "UpBlock2D"),
     ).to(device.kind)
     noising = DDPMScheduler(TIMES, beta_schedule="squaredcos_cap_v2")
-    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6)
-    schedule = get_cosine_schedule_with_warmup(optimiser, 0, 10**6)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6)
+    schedule = get_cosine_schedule_with_warmup(optimizer, 0, 10**6)
     source = batches(device)
 
     def step(images: Tensor) -> None:
@@ -170,9 +170,9 @@ def diffusers(device: Device, steps: int, count: int) -> Side:
         guess = network(noising.add_noise(images, noise, times), times).sample
         nn.functional.mse_loss(guess.float(), noise).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
 
     def sample() -> Tensor:
         scheduler: Any = DDIMScheduler(TIMES, beta_schedule="squaredcos_cap_v2")
@@ -192,14 +192,14 @@ def lucid(device: Device, steps: int, count: int) -> Side:
     diffusion = GaussianDiffusion(
         network, image_size=SIZE, timesteps=TIMES, sampling_timesteps=LOOKS, beta_schedule="cosine"
     ).to(device.kind)
-    optimiser = torch.optim.Adam(diffusion.parameters(), lr=1e-4, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(diffusion.parameters(), lr=1e-4, betas=(0.9, 0.99))
     source = (images.add(1).div(2) for images in batches(device))  # it wants them from 0 to 1
 
     def step(images: Tensor) -> None:
         diffusion(images).backward()
         nn.utils.clip_grad_norm_(diffusion.parameters(), 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
 
     return Side(
         network,

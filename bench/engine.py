@@ -2,10 +2,10 @@
 
     python bench/engine.py [--steps 60] [--rounds 7]
 
-Bare: the same networks, the same optimiser, the same step, on one batch that already lies on the device as
+Bare: the same networks, the same optimizer, the same step, on one batch that already lies on the device as
 floats. Loop: engine/loop.py with its random numbers, batches, jitter, histories and progress, as the stages
 use it, without looks at test sets and checkpoints, which cost what params make them cost. The two take turns
-in one process; the ratio of a round is of neighbours in time. Prints the median ratio of each system.
+in one process; the ratio of a round is of neighbors in time. Prints the median ratio of each system.
 """
 
 import argparse
@@ -21,12 +21,12 @@ from rounds import NoCheckpoint
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hw2core.data.augment import jitter
-from hw2core.data.batches import ImageSet, Shuffle
+from hw2core.engine.augmentation import jitter
+from hw2core.engine.batches import ImageSet, Shuffle
 from hw2core.engine.device import Device, choose_device
 from hw2core.engine.loop import System, Watch, train
 from hw2core.layout import find_workspace
-from hw2core.params import Training, load_params
+from hw2core.settings import Training, load_params
 from hw2core.stages.predictors import build_adapter, build_classifier
 
 
@@ -53,8 +53,8 @@ def main() -> None:
 
         def batch_at(k: int, name: str = name, order: Shuffle = order, other: Shuffle = other) -> object:
             pictures, labels = order.at(k)
-            labelled = (jitter(pictures, "bench", "jitter", k), labels)
-            return (*labelled, other.at(k)[0]) if name == "dann" else labelled
+            labeled = (jitter(pictures, "bench", "jitter", k), labels)
+            return (*labeled, other.at(k)[0]) if name == "dann" else labeled
 
         compare(name, build, settings, batch_at, device, given.steps, given.rounds)
 

@@ -24,11 +24,11 @@ from torchvision.datasets import ImageFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hw2core.data.batches import Shuffle, resident
+from hw2core.engine.batches import Shuffle, resident
 from hw2core.data.drawn_faces import draw_split
-from hw2core.data.store import Split
+from hw2core.engine.images import Split
 from hw2core.engine.device import Device
-from hw2core.params import Dcgan as Settings
+from hw2core.settings import Dcgan as Settings
 from hw2core.systems.dcgan import Dcgan4, critic4, generator4
 from hw2core.systems.generators import start_small, widths
 
@@ -81,12 +81,12 @@ def tutorial(home: Path, settings: Settings, device: torch.device) -> Callable[[
     start_small(generator)
     start_small(critic)
     betas = (settings.beta1, settings.beta2)
-    optimisers = [torch.optim.Adam(network.parameters(), 2e-4, betas) for network in (generator, critic)]
+    optimizers = [torch.optim.Adam(network.parameters(), 2e-4, betas) for network in (generator, critic)]
     loader = files_loader(home, settings)
 
     def run() -> None:
         for images, _ in loader:
-            plain_step(generator, critic, *optimisers, images.to(device), settings.noise)
+            plain_step(generator, critic, *optimizers, images.to(device), settings.noise)
 
     return run
 
@@ -108,8 +108,8 @@ def files_loader(home: Path, settings: Settings) -> "DataLoader[tuple[Tensor, Te
 def plain_step(
     generator: nn.Module,
     critic: nn.Module,
-    generator_optimiser: torch.optim.Optimizer,
-    critic_optimiser: torch.optim.Optimizer,
+    generator_optimizer: torch.optim.Optimizer,
+    critic_optimizer: torch.optim.Optimizer,
     real: Tensor,
     noise: int,
 ) -> tuple[float, ...]:
@@ -126,16 +126,16 @@ def plain_step(
     fake_verdict = critic(fake.detach())
     fake_loss = loss(fake_verdict, zeros)
     fake_loss.backward()
-    critic_optimiser.step()
+    critic_optimizer.step()
 
     generator.zero_grad()
     passed = critic(fake)
-    generator_loss = loss(passed, ones)
-    generator_loss.backward()
-    generator_optimiser.step()
+    g_loss = loss(passed, ones)
+    g_loss.backward()
+    generator_optimizer.step()
     return (
         *(real_verdict.mean().item(), fake_verdict.mean().item(), passed.mean().item()),
-        *((real_loss + fake_loss).item(), generator_loss.item()),
+        *((real_loss + fake_loss).item(), g_loss.item()),
     )
 
 

@@ -30,8 +30,8 @@ from torchvision.models.inception import Inception3
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from hw2core.judges.distances import Gaussian, frechet  # noqa: E402
-from hw2core.judges.inception import FILE  # noqa: E402
+from hw2core.evaluation.distances import Gaussian, frechet  # noqa: E402
+from hw2core.evaluation.inception import FILE  # noqa: E402
 
 CORES = 2
 
@@ -94,7 +94,7 @@ def save_untrained(path: Path) -> None:
 
 
 def draw(folder: Path, images: int, seed: int) -> Path:
-    """Smooth pictures of many colours."""
+    """Smooth pictures of many colors."""
     folder.mkdir()
     for i, coarse in enumerate(
         np.random.default_rng(seed).integers(0, 256, (images, 6, 6, 3), dtype=np.uint8)

@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from hw2core.params import ADAPTERS, read_yaml  # noqa: E402
+from hw2core.settings import ADAPTERS, read_yaml  # noqa: E402
 from hw2core.report.results import title  # noqa: E402
 
 OWN = (("mirror",), ("course", "path"), ("folder", "paths"))
@@ -127,15 +127,15 @@ def pairs_table(params: dict[str, Any], stages: Path) -> list[str]:
 
 
 def faces_table(params: dict[str, Any], stages: Path) -> list[str]:
-    """What the judges found of the generators of faces, and of the real images that they learnt."""
+    """What the judges found of the generators of faces, and of the real images that they learned."""
     runs = {name: read(stages / "evaluate_gan" / name) for name in params["gan"]["methods"]}
     runs["vae"] = read(stages / "evaluate_vae" / "faces")
     ends = read(stages / "evaluate_real" / "faces")
     if not ends or not any(runs.values()):
         return []
-    share = ends["test_images"]["faces_found"]
+    share = ends["test_images"]["face_detection_rate"]
     lines = [
-        f"Generated faces, learnt from {params['data']['faces']}; seeds {params['generation']['seeds']}. One face is found in "
+        f"Generated faces, learned from {params['data']['faces']}; seeds {params['generation']['seeds']}. One face is found in "
         f"{share:.1f} % of the {ends['test_images']['images']} real test images.",
         "",
         "| system | faces found, % | of real | offline distance | offline KID | precision | recall | images | steps | parameters |",
@@ -143,19 +143,19 @@ def faces_table(params: dict[str, Any], stages: Path) -> list[str]:
     ]
     for name, metrics in runs.items():
         if metrics:
-            found = metrics["faces_found"]["mean"]
+            found = metrics["face_detection_rate"]["mean"]
             cells = [
                 f"{found:.1f}",
                 f"{found / share:.2f}",
                 *(
-                    f"{metrics[f'{key}_faces_offline']['mean']:.3g}"
+                    f"{metrics[f'{key}_faces']['mean']:.3g}"
                     for key in ("fid", "kid", "precision", "recall")
                 ),
                 str(metrics["by"][0]["n_fake"]),
                 *effort(metrics),
             ]
             lines.append(f"| {title(name)} | {' | '.join(cells)} |")
-    near, far = (ends[name]["fid_faces_offline"] for name in ("training_images", "noise"))
+    near, far = (ends[name]["fd_faces"] for name in ("training_images", "noise"))
     return [
         *lines,
         "",
@@ -169,7 +169,7 @@ def digits_table(params: dict[str, Any], stages: Path) -> list[str]:
     if not any(runs.values()):
         return []
     lines = [
-        f"Generated digits, learnt from {params['data']['digits']}; seeds {params['generation']['seeds']}.",
+        f"Generated digits, learned from {params['data']['digits']}; seeds {params['generation']['seeds']}.",
         "",
         "| system | digits read, % | read by | offline distance | precision | recall | images | steps | parameters |",
         "|:---|---:|:---|" + "---:|" * 6,
@@ -177,7 +177,7 @@ def digits_table(params: dict[str, Any], stages: Path) -> list[str]:
     for name, metrics in runs.items():
         if metrics:
             cells = [
-                f"{metrics['digits_read']['mean']:.1f}",
+                f"{metrics['digit_accuracy']['mean']:.1f}",
                 metrics["judge"],
                 *(f"{metrics[f'{key}_digits']['mean']:.2f}" for key in ("fid", "precision", "recall")),
                 str(metrics["images"]),

@@ -1,5 +1,5 @@
 """What the benchmarks of whole trainings share: the sides take turns in one process, and the ratio of a round is of
-neighbours in time."""
+neighbors in time."""
 
 import argparse
 import os
@@ -17,7 +17,7 @@ from hw2core.engine.device import Device, choose_device
 from hw2core.engine.loop import System, Watch, train
 from hw2core.engine.resume import Checkpoint
 from hw2core.layout import find_workspace
-from hw2core.params import Params, Training, load_params
+from hw2core.settings import Params, Training, load_params
 
 CORES = 2  # at least: theirs has two processes that read files
 OURS = "hw2core"

@@ -22,9 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 from hw2core.engine.device import Device  # noqa: E402
 from hw2core.files import write_whole  # noqa: E402
-from hw2core.judges.classification import accuracy, outputs  # noqa: E402
+from hw2core.evaluation.classification import accuracy, outputs  # noqa: E402
 from hw2core.layout import Layout  # noqa: E402
-from hw2core.params import Params, Sampling, load_params  # noqa: E402
+from hw2core.settings import Params, Sampling, load_params  # noqa: E402
 from hw2core.report.figures import STYLE, save, shades  # noqa: E402
 from hw2core.stages import generators  # noqa: E402
 from hw2core.stages.commands import every_core  # noqa: E402
@@ -68,13 +68,13 @@ def measure(params: Params, layout: Layout, device: Device, ways: list[Sampling]
     rows = []
     for how in ways:
         began = time.perf_counter()
-        images = generators.draw_labelled(system, labels, how, "sampling", f"seed {seed}")
+        images = generators.draw_labeled(system, labels, how, "sampling", f"seed {seed}")
         seconds = time.perf_counter() - began
         rows.append(
             {
                 **how.model_dump(include={"sampler", "sampling_steps", "guidance"}),
                 "digits": len(labels),
-                "digits_read": accuracy(
+                "digit_accuracy": accuracy(
                     outputs(reader, image_set(images, labels, device)), labels.to(device.kind)
                 ),
                 "seconds": seconds,
@@ -90,10 +90,10 @@ def picture(table: pd.DataFrame, params: Params, device: Device) -> Figure:
         figure = Figure(figsize=(7.2, 2.9))
         left, right = figure.subplots(1, 2)
         groups = table.groupby("sampler", sort=False)
-        for (name, points), colour in zip(groups, shades(len(groups)), strict=True):
+        for (name, points), color in zip(groups, shades(len(groups)), strict=True):
             points = points.sort_values("sampling_steps")
-            for axis, column in ((left, "digits_read"), (right, "seconds")):
-                axis.plot(points["sampling_steps"], points[column], "o-", ms=4, color=colour, label=name)
+            for axis, column in ((left, "digit_accuracy"), (right, "seconds")):
+                axis.plot(points["sampling_steps"], points[column], "o-", ms=4, color=color, label=name)
         ticks = sorted(table["sampling_steps"].unique())
         for axis, label in (
             (left, "digits read, %"),

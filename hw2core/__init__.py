@@ -1,3 +1,3 @@
 """Image generation and domain adaptation, one reproducible pipeline."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""Tell what this machine has, what is missing, and how to get it: the first thing to run where something fails."""
+"""`hw2 doctor`: report what this machine has, what is missing, and how to get it."""
 
 import os
 import shutil
@@ -12,21 +12,22 @@ from typing import Literal
 import hw2core
 from hw2core.errors import UserError
 from hw2core.layout import Layout, find_workspace
-from hw2core.params import Params, load_params
+from hw2core.settings import Params, load_params
+from hw2core.settings.checks import uses_faces
 from hw2core.workers import usable_cores
 
 Line = tuple[Literal["ok", "missing", "note"], str]
-"""A finding: all is well, the pipeline cannot run without it, or good to know."""
+"""A finding: in order, missing so that the pipeline cannot run, or worth knowing."""
 
 GB = 10**9
 INCEPTION = "pt_inception-2015-12-05-6726825d.pth"
 
 
 def examine() -> int:
-    """Print a line for each finding; 0 if the pipeline can run here, else 1."""
+    """Print a line for each finding; return 0 if the pipeline can run here, else 1."""
     can_run = True
     for mark, text in findings():
-        print(f"{mark:<7}  {text}", flush=True)  # each as it is found: importing torch takes seconds
+        print(f"{mark:<7}  {text}", flush=True)  # at once: importing torch takes seconds
         can_run = can_run and mark != "missing"
     print("The pipeline can run: `hw2 repro`." if can_run else "The pipeline cannot run yet: see `missing`.")
     return 0 if can_run else 1
@@ -69,7 +70,7 @@ def git() -> Line:
     except (OSError, subprocess.TimeoutExpired):
         answer = None
     if answer is None or answer.returncode != 0:
-        return "missing", "git, which dvc works with: install it with the system's package manager"
+        return "missing", "git, which dvc needs: install it with the system's package manager"
     return "ok", answer.stdout.strip()
 
 
@@ -79,10 +80,10 @@ def memory() -> Line:
     except ImportError:
         return "note", "free memory unknown: psutil, which comes with dvc, is not installed"
     free, total = psutil.virtual_memory().available, psutil.virtual_memory().total
-    said = f"{free / GB:.1f} of {total / GB:.1f} GB of memory free"
+    found = f"{free / GB:.1f} of {total / GB:.1f} GB of memory free"
     if free < 2 * GB:
-        return "note", f"{said}: close other programs, or run fewer stages at once with --jobs 1"
-    return "ok", said
+        return "note", f"{found}: close other programs, or run fewer stages at once with --jobs 1"
+    return "ok", found
 
 
 def disk(folder: Path) -> Line:
@@ -117,18 +118,19 @@ def settings(layout: Layout) -> tuple[Params | None, Line]:
     except UserError as error:
         problems = str(error).splitlines()
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems, the first"
-        return None, ("missing", f"a valid params.yaml; mend {count}: {problems[0]}")
+        return None, ("missing", f"a valid params.yaml; correct {count}: {problems[0]}")
     except OSError as error:
         return None, ("missing", f"a readable params.yaml: {error.strerror}")
 
 
 def datasets(layout: Layout, params: Params) -> Iterator[Line]:
-    for domain in params.data.domains:
-        folder = layout.ready(domain)
+    faces = [params.data.faces] if uses_faces(params.model_dump()) else []
+    for dataset in (*params.data.domains, *faces):
+        folder = layout.ready(dataset)
         if folder.exists():
-            yield "ok", f"data of {domain}: {folder}"
+            yield "ok", f"data of {dataset}: {folder}"
         else:
-            yield "note", f"data of {domain} is not made yet: `hw2 repro` puts it in {folder}"
+            yield "note", f"data of {dataset} is not prepared yet: `hw2 repro` puts it in {folder}"
 
 
 def gpus(params: Params | None) -> Line:
@@ -137,14 +139,14 @@ def gpus(params: Params | None) -> Line:
 
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         found = [torch.cuda.get_device_properties(index) for index in range(count)]
-    except Exception as error:  # whatever a broken installation or driver raises
+    except Exception as error:  # a broken installation or driver can raise anything
         return "missing", f"torch that works ({' '.join(str(error).split())}): `make setup` in a fresh clone"
     if found:
         return "ok", "; ".join(f"GPU {gpu.name}, {gpu.total_memory / GB:.0f} GB" for gpu in found)
     if params and params.engine.device == "cuda":
         return (
             "missing",
-            "a GPU, which params.yaml demands: set engine.device to auto or cpu, or mend the driver",
+            "a GPU, which params.yaml requires: set engine.device to auto or cpu, or repair the driver",
         )
     return "note", "no GPU: the default runs on the CPU"
 
@@ -153,15 +155,17 @@ def inception(params: Params | None) -> Line:
     from torch.hub import get_dir
 
     cached = Path(get_dir()) / "checkpoints" / INCEPTION
-    named = params.judges.inception if params else None
+    named = params.evaluation.faces.inception if params else None
     path = Path(named).expanduser() if named else cached
     if path.is_file():
         return "ok", f"Inception weights: {path}"
-    where = f"judges.inception names {path}, which is not there" if named else "no Inception weights"
+    problem = (
+        f"evaluation.faces.inception names {path}, which does not exist" if named else "no Inception weights"
+    )
     setting = (
-        f"TORCH_HOME={os.environ['TORCH_HOME']}" if "TORCH_HOME" in os.environ else "TORCH_HOME moves it"
+        f"TORCH_HOME={os.environ['TORCH_HOME']}" if "TORCH_HOME" in os.environ else "TORCH_HOME changes it"
     )
     return "note", (
-        f"{where}; only FID needs them: put {INCEPTION}, published with the releases of the project "
+        f"{problem}; only FID needs them: put {INCEPTION}, published with the releases of the project "
         f"pytorch-fid (release fid_weights), in {cached.parent} ({setting})"
     )

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all, whenever the process dies."""
+"""Atomic writes: files and folders exist completely or not at all, whenever the process dies."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is never seen half-written, not even after a power cut."""
+    """Write a file atomically and durably: it is never half-written, not even after a power failure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -33,8 +33,8 @@ def sha256_of(path: Path) -> str:
 
 
 def write_array(path: Path, array: "NDArray[Any]") -> None:
-    """Write a .npy file. numpy itself, writing to a file, does not say why it could not, such as a full disk."""
-    import numpy as np  # here, since `hw2 profile` needs no numpy
+    """Write a .npy file atomically. numpy's own file writer hides the reason of an error, such as a full disk."""
+    import numpy as np  # here, because `hw2 profile` does not need numpy
 
     content = io.BytesIO()
     np.save(content, array, allow_pickle=False)
@@ -43,7 +43,7 @@ def write_array(path: Path, array: "NDArray[Any]") -> None:
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """A folder that appears under its name only when it is whole."""
+    """A folder that gets its name only when the block succeeds; it replaces an existing one."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

@@ -53,8 +53,18 @@ class Layout:
     def sheet(self, dataset: str) -> Path:
         return self.root / "data" / "sheets" / f"{dataset}.png"
 
-    def stage(self, stage: str, item: str) -> Path:
-        return self.stages / stage / item
+    def stage(self, stage: str, item: str, seed: int | None = None) -> Path:
+        """The folder of what a stage measured on an item; of one seed, if it has seeds."""
+        folder = self.stages / stage / item
+        return folder if seed is None else folder / f"seed{seed}"
+
+    def model(self, stage: str, item: str, seed: int) -> Path:
+        """The weights of one training."""
+        return self.root / "models" / stage / item / f"seed{seed}.safetensors"
+
+    def inputs(self, name: str) -> Path:
+        """The checksums of the files that the trainings on a pair, or on generated images, read."""
+        return self.stages / "inputs" / f"{name}.json"
 
 
 def find_workspace(start: Path | None = None) -> Layout:

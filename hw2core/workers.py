@@ -1,4 +1,4 @@
-"""Work spread over processes, its results in order."""
+"""Parallel map over processes, with results in order."""
 
 import multiprocessing
 import os
@@ -15,35 +15,35 @@ from hw2core.errors import UserError
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-AHEAD = 3  # tasks under way for each process: enough that none waits, few enough to keep in memory
+AHEAD = 3  # submitted tasks per process: enough to keep it busy, few enough to fit in memory
 
 
 def map_in_order(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-    """Like map, in as many processes as there are cores to use. A task is made only when it can be taken soon."""
-    # Fresh processes, as a fork of one that has threads, as numerical libraries do, may hang.
+    """Like map, in one process per usable core. Tasks are generated lazily, AHEAD per process."""
+    # spawn: a fork of a process with threads, which numerical libraries start, can deadlock.
     context = multiprocessing.get_context("spawn")
-    waiting: deque[Future[Result]] = deque()
+    pending: deque[Future[Result]] = deque()
     with ProcessPoolExecutor(usable_cores(), context, prepare_worker) as executor:
         try:
             for task in tasks:
-                if len(waiting) == AHEAD * usable_cores():
-                    yield waiting.popleft().result()
-                waiting.append(executor.submit(function, task))
-            while waiting:
-                yield waiting.popleft().result()
+                if len(pending) == AHEAD * usable_cores():
+                    yield pending.popleft().result()
+                pending.append(executor.submit(function, task))
+            while pending:
+                yield pending.popleft().result()
         except BrokenProcessPool:
             raise UserError(
-                "a process that did part of the work was killed, perhaps for want of memory; free some and try again"
+                "a worker process was killed, perhaps because memory ran out; free some and try again"
             ) from None
 
 
 def prepare_worker() -> None:
-    """Ctrl-C is the parent's to answer; and a worker whose parent was killed ends by itself."""
+    """Leave Ctrl-C to the parent, and exit when the parent dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    threading.Thread(target=exit_with_parent, daemon=True).start()
 
 
-def end_with_parent() -> None:
+def exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent
     parent.join()

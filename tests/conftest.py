@@ -1,20 +1,26 @@
 """What the tests share: small params, a scratch workspace, and `hw2` in this process."""
 
+import fcntl
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from pipeline_run import PipelineRun, load_run, run_pipeline
 from ruamel.yaml import YAML
 
 from hw2core import cli
 from hw2core.errors import UserError
 from hw2core.layout import Layout
-from hw2core.params import ADAPTERS, FAMILIES, Params, read_yaml, validate
+from hw2core.settings import Params
+from hw2core.settings.registry import ADAPTERS, GANS
+from hw2core.settings.validation import validate
+from hw2core.settings.yaml import read_yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,29 +51,32 @@ def small_raw() -> Raw:
         "source": "embedded",
         "domains": ["handwritten", "blended", "printed"],
         "digits": "blended",
-        "holdout": 0.1,
-        "jitter": ["handwritten"],
+        "val_fraction": 0.1,
+        "color_jitter": ["handwritten"],
     }
     raw["data"]["embedded"] |= {"seed": 0, "train": 100, "test": 100, "faces_train": 100, "faces_test": 100}
     raw["pairs"] = {
         "blended-handwritten": {"source": "blended", "target": "handwritten"},
         "handwritten-printed": {"source": "handwritten", "target": "printed"},
     }
+    raw |= {"adapters": list(ADAPTERS), "gans": ["dcgan4", "sngan"], "autoencoders": ["vae"]}
+    raw |= {"extractors": {"digits": ["classifier"], "faces": ["face_features"]}}
+    raw |= {"conditional": {"acgan": ["digits", "faces"], "ddpm": ["digits"]}}
     for section in ("classifier", *ADAPTERS):
-        raw[section] |= {"steps": 7, "batch": 16, "lr": 1e-3, "warmup": 0}
-    raw["dsn"]["separate_from"] = 0
-    raw["gan"]["methods"] = {"dcgan4": "dcgan", "sngan": "sngan"}
-    for section in (*FAMILIES, "vae"):
-        raw[section] |= {"steps": 7, "batch": 12, "lr": 1e-3, "warmup": 0, "width": 4, "noise": 8}
-    small_gan = {"steps": 7, "batch": 8, "warmup": 0, "noise": 8}
+        raw[section] |= {"steps": 7, "batch": 16, "lr": 1e-3}
+    raw["dsn"]["domain_losses_from_step"] = 0
+    for section in (*GANS, "vae"):
+        raw[section] |= {"steps": 7, "batch": 12, "lr": 1e-3, "width": 4, "latent_dim": 8}
+    small_gan = {"steps": 7, "batch": 8, "latent_dim": 8}
     for item in ("digits", "faces"):
         raw["acgan"][item] |= small_gan | {"generator_width": 4, "discriminator_width": 4}
-    raw["ddpm"] |= {"steps": 7, "batch": 8, "warmup": 0, "width": 8, "times": 50, "sampling_steps": 5}
-    raw["sweep"] |= {"images": 20, "sampling_steps": [2, 3], "guidance": [0, 2]}
-    raw["face_features"] |= {"steps": 7, "batch": 16, "lr": 1e-3, "warmup": 0, "width": 4}
+    raw["ddpm"] |= {"steps": 7, "batch": 8, "width": 8, "timesteps": 50, "sampling_steps": 5}
+    raw["ddpm"]["lr_schedule"] = {"kind": "cosine", "warmup_steps": 0}
+    raw["sweep"] |= {"images": 20, "sampling_steps": [2, 3], "guidance_scale": [0, 2]}
+    raw["face_features"] |= {"steps": 7, "batch": 16, "lr": 1e-3, "width": 4}
     raw["generation"] |= {"seeds": [0], "images": 40}
-    raw["judges"] |= {"inception": None, "digits": {"checkpoint": None}}
-    raw["tsne"] |= {"images": 20, "perplexity": 5, "seed": 0}
+    raw["evaluation"] = {"digits": {"checkpoint": None}, "faces": {"inception": None}}
+    raw["tsne"] |= {"images_per_domain": 20, "perplexity": 5, "seed": 0}
     return raw
 
 
@@ -186,34 +195,76 @@ def empty_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspac
     return workspace
 
 
+def stage_commands(raw: Raw) -> list[tuple[str, ...]]:
+    """The command of every stage but the report, in an order in which they can run."""
+    domains, pairs, seeds = raw["data"]["domains"], list(raw["pairs"]), list(map(str, raw["seeds"]))
+    generation_seeds = list(map(str, raw["generation"]["seeds"]))
+    adapted = [(method, pair) for method in raw["adapters"] for pair in pairs]
+    return [
+        *((stage, dataset) for dataset in (*domains, raw["data"]["faces"]) for stage in ("download", "preprocess")),
+        *(
+            (stage, domain, seed)
+            for stage in ("train_classifier", "evaluate_classifier")
+            for domain in domains
+            for seed in seeds
+        ),
+        *(("pair_inputs", pair) for pair in pairs),
+        *((stage, *run, seed) for run in adapted for seed in seeds for stage in ("train_adapter", "evaluate")),
+        *(("tsne", *run) for run in adapted),
+        ("train_face_features", "face_features"),
+        ("evaluate_real", "face_features"),
+        *(("generation_inputs", kind) for kind in ("digits", "faces")),
+        *(
+            (f"{step}_{stage}", item, seed)
+            for stage, items in (
+                ("gan", raw["gans"]),
+                ("autoencoder", raw["autoencoders"]),
+                ("acgan", raw["conditional"]["acgan"]),
+                ("ddpm", raw["conditional"]["ddpm"]),
+            )
+            for item in items
+            for seed in generation_seeds
+            for step in ("train", "evaluate")
+        ),
+        ("sweep_ddpm", "digits"),
+    ]
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A workspace in which every stage but the report has run on small data. Not to be changed: see `workspace`."""
-    workspace = make_workspace(tmp_path_factory.mktemp("finished") / "workspace")
-    raw = small_raw()
-    domains, pairs = raw["data"]["domains"], list(raw["pairs"])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(workspace.root)
-        for stage in ("download", "preprocess", "train_classifier", "evaluate_classifier"):
-            for domain in domains:
-                assert call_main(stage, domain) == 0
-        for method in ADAPTERS:
-            for pair in pairs:
-                assert call_main(f"train_{method}", pair) == 0
-                assert call_main("evaluate", method, pair) == 0
-                assert call_main("tsne", method, pair) == 0
-        for stage in ("download", "preprocess"):
-            assert call_main(stage, raw["data"]["faces"]) == 0
-        for command in (
-            *(["train_face_features"], ["train_vae"], ["evaluate_vae"], ["evaluate_real"]),
-            *([stage, item] for item in ("digits", "faces") for stage in ("train_acgan", "evaluate_acgan")),
-            *(["train_ddpm"], ["evaluate_ddpm"], ["sweep_ddpm"]),
-            *([stage, gan] for gan in raw["gan"]["methods"] for stage in ("train_gan", "evaluate_gan")),
-        ):
-            assert call_main(*command) == 0
+    """A workspace in which every stage but the report has run on small data, shared by all test processes. Not to be
+    changed: see `workspace`."""
+    with shared_folder(tmp_path_factory, "finished") as (root, is_new), pytest.MonkeyPatch.context() as patch:
+        if is_new:
+            make_workspace(root)
+            patch.chdir(root)
+            for command in stage_commands(small_raw()):
+                assert call_main(*command) == 0, command
+    workspace = Workspace(root)
     before = workspace.tree()
     yield workspace
     assert workspace.tree() == before, "a test wrote into the files that all tests share"
+
+
+@pytest.fixture(scope="session")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> PipelineRun:
+    """Every stage of the smoke profile, run once for all test processes. Not to be changed: copy it."""
+    with shared_folder(tmp_path_factory, "pipeline") as (root, is_new):
+        if is_new:
+            run_pipeline(root)
+    return load_run(root)
+
+
+@contextmanager
+def shared_folder(factory: pytest.TempPathFactory, name: str) -> Iterator[tuple[Path, bool]]:
+    """A folder that all test processes of this run share, and whether this process is to fill it."""
+    parallel = "PYTEST_XDIST_WORKER" in os.environ
+    base = factory.getbasetemp().parent if parallel else factory.getbasetemp()
+    done = base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield base / name, not done.exists()
+        done.touch()
 
 
 @pytest.fixture

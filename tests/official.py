@@ -17,7 +17,7 @@ from scipy.io import savemat
 
 from hw2core.data import mnistm, public
 from hw2core.data.fetch import Remote
-from hw2core.data.store import Split
+from hw2core.engine.images import Split
 
 PHOTOS = ("100.jpg", "200.jpg")
 COUNTS = {"train": 20, "test": 10}

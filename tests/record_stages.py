@@ -1,8 +1,8 @@
-"""Run stage commands and write down what each really imports and reads; for test_dvc_yaml.py.
+"""Run stage commands and record what each really imports and reads; for test_dvc_yaml.py.
 
     python record_stages.py COMMANDS.json RECORD.json
 
-Every command runs in this one process, with hw2core imported anew for it.
+All commands run in this one process; hw2core is imported anew for each.
 """
 
 import json
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 
 class Reader:
-    """A section of the params that notes each value taken from it."""
+    """A section of the params that records each value taken from it."""
 
     def __init__(self, model: BaseModel, path: str, reads: set[str]) -> None:
         self._model, self._path, self._reads = model, path, reads
@@ -23,7 +23,7 @@ class Reader:
         path = f"{self._path}.{name}".lstrip(".")
         value = getattr(self._model, name)
         if isinstance(value, BaseModel):
-            self._reads.add(f"{path}.")  # opened: whoever is handed it may read any value or none
+            self._reads.add(f"{path}.")  # opened: whoever is given it may read any value or none
             return Reader(value, path, self._reads)
         if isinstance(value, dict):
             return Table(value, path, self._reads)
@@ -37,13 +37,13 @@ class Reader:
         self._reads.update(f"{self._path}.{name}" for name in values)
         return values
 
-    def model_dump(self) -> Any:
+    def model_dump(self, **options: Any) -> Any:
         self._reads.add(self._path or "*")
-        return self._model.model_dump()
+        return self._model.model_dump(**options)
 
 
 class Table(dict):  # type: ignore[type-arg]
-    """A dict of sections. To ask whether it has a key is no read: DVC would not have started the stage."""
+    """A dict of sections. Whether it has a key is no read: DVC would not have started the stage."""
 
     def __init__(self, value: dict[str, Any], path: str, reads: set[str]) -> None:
         super().__init__(value)
@@ -58,7 +58,7 @@ class Table(dict):  # type: ignore[type-arg]
 
 
 class Names(list):  # type: ignore[type-arg]
-    """A list. To ask whether it has a name is no read, as above."""
+    """A list. Whether it has a name is no read, as above. Its first member is a read of its own."""
 
     def __init__(self, value: list[Any], path: str, reads: set[str]) -> None:
         super().__init__(value)
@@ -69,7 +69,7 @@ class Names(list):  # type: ignore[type-arg]
         return super().__iter__()
 
     def __getitem__(self, index: Any) -> Any:
-        self._reads.add(self._path)
+        self._reads.add(f"{self._path}[0]" if index == 0 else self._path)
         return super().__getitem__(index)
 
 
@@ -77,10 +77,11 @@ def run(command: list[str]) -> dict[str, Any]:
     for module in [name for name in sys.modules if name.split(".")[0] == "hw2core"]:
         del sys.modules[module]
     import hw2core.cli
+    import hw2core.settings
 
     reads: set[str] = set()
-    load = hw2core.cli.load_params
-    hw2core.cli.load_params = lambda path: Reader(load(path), "", reads)  # type: ignore[assignment,return-value]
+    load = hw2core.settings.load_params
+    hw2core.settings.load_params = lambda path: Reader(load(path), "", reads)  # type: ignore[assignment,return-value]
     sys.argv = ["hw2", *command]
     status: Any = None
     try:

@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT, Hw2, Outcome, Workspace, refused
 
 from hw2core import __version__, cli
-from hw2core.params import ADAPTERS
+from hw2core.settings import ADAPTERS
 
 PAIR = "blended-handwritten"
 STAGES = [

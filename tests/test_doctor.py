@@ -1,4 +1,4 @@
-"""What `hw2 doctor` finds, and that for whatever is missing it says how to get it."""
+"""`hw2 doctor`: its findings, and how to get what is missing."""
 
 import shutil
 import subprocess
@@ -10,16 +10,17 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
+from conftest import ROOT, write_yaml
 
 from hw2core import doctor
+from hw2core.settings.yaml import read_yaml
 
-ROOT = Path(__file__).parents[1]
 Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A clone without data, on a roomy machine with no GPU, and no weights fetched."""
+    """A clone without data and Inception weights, on a machine with free memory and disk and without a GPU."""
     folder = tmp_path / "clone"
     (folder / ".dvc").mkdir(parents=True)
     (folder / ".git").mkdir()
@@ -33,8 +34,8 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def lines_with(mark: str, said: str) -> list[str]:
-    return [line.removeprefix(mark).strip() for line in said.splitlines() if line.startswith(mark)]
+def lines_with(mark: str, printed: str) -> list[str]:
+    return [line.removeprefix(mark).strip() for line in printed.splitlines() if line.startswith(mark)]
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -47,28 +48,39 @@ def test_a_clone_without_data_gpu_and_weights_can_run(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert doctor.examine() == 0
-    said = capsys.readouterr().out
-    assert lines_with("missing", said) == []
-    notes = lines_with("note", said)
-    for domain in ("handwritten", "blended", "printed"):
+    printed = capsys.readouterr().out
+    assert lines_with("missing", printed) == []
+    notes = lines_with("note", printed)
+    for domain in ("handwritten", "blended", "printed", "drawn_faces"):
         assert (
-            f"data of {domain} is not made yet: `hw2 repro` puts it in {workspace}/data/ready/{domain}"
+            f"data of {domain} is not prepared yet: `hw2 repro` puts it in {workspace}/data/ready/{domain}"
             in notes
         )
     assert "no GPU: the default runs on the CPU" in notes
     place = workspace.parent / "torch" / "hub" / "checkpoints"
     assert any(f"put {doctor.INCEPTION}" in note and f"in {place} " in note for note in notes)
-    fine = "\n".join(lines_with("ok", said))
+    fine = "\n".join(lines_with("ok", printed))
     for part in (
         f"from {ROOT / 'hw2core'}", "Python 3.", f"torch {version('torch')}", "dvc 3.", "git version",
         "CPU cores usable", "8.0 of 16.0 GB of memory free", "1000 GB of disk free",
         f"workspace {workspace}", "params.yaml is valid",
     ):  # fmt: skip
         assert part in fine
-    assert said.splitlines()[-1] == "The pipeline can run: `hw2 repro`."
+    assert printed.splitlines()[-1] == "The pipeline can run: `hw2 repro`."
 
 
-def test_data_weights_and_gpus_that_are_there_are_named(
+def test_the_face_set_is_listed_only_if_params_use_it(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = read_yaml(workspace / "params.yaml")
+    raw |= {"gans": [], "autoencoders": [], "conditional": {"acgan": [], "ddpm": ["digits"]}}
+    raw["extractors"]["faces"] = []
+    write_yaml(workspace / "params.yaml", raw)
+    assert doctor.examine() == 0
+    assert "drawn_faces" not in capsys.readouterr().out
+
+
+def test_existing_data_weights_and_gpus_are_named(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (workspace / "data" / "ready" / "blended").mkdir(parents=True)
@@ -86,7 +98,7 @@ def test_data_weights_and_gpus_that_are_there_are_named(
     assert "GPU NVIDIA H200, 150 GB; GPU NVIDIA H200, 150 GB" in fine
 
 
-def test_weights_that_params_name_are_looked_for_there(
+def test_weights_are_expected_where_params_name_them(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     params = workspace / "params.yaml"
@@ -94,7 +106,7 @@ def test_weights_that_params_name_are_looked_for_there(
     params.write_text(params.read_text().replace("inception: null", f"inception: {weights}"))
     assert doctor.examine() == 0
     assert any(
-        f"judges.inception names {weights}, which is not there" in note
+        f"evaluation.faces.inception names {weights}, which does not exist" in note
         for note in lines_with("note", capsys.readouterr().out)
     )
     weights.touch()
@@ -102,7 +114,7 @@ def test_weights_that_params_name_are_looked_for_there(
     assert f"Inception weights: {weights}" in lines_with("ok", capsys.readouterr().out)
 
 
-def test_little_disk_and_memory_are_noted_with_what_to_do(
+def test_notes_on_little_disk_and_memory_say_what_to_do(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(2e12, 1.9e12, 9e9))
@@ -113,17 +125,17 @@ def test_little_disk_and_memory_are_noted_with_what_to_do(
     assert any(note.startswith("1.0 of 16.0 GB of memory free: ") and "--jobs 1" in note for note in notes)
 
 
-def test_outside_a_workspace_it_says_so_and_goes_on(
+def test_outside_a_workspace_the_other_findings_are_still_reported(
     workspace: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(workspace.parent)
     assert doctor.examine() == 1
-    said = capsys.readouterr().out
-    [missing] = lines_with("missing", said)
+    printed = capsys.readouterr().out
+    [missing] = lines_with("missing", printed)
     assert missing.startswith("no workspace here: ")
     assert missing.endswith("change into your clone of hw2core")
-    assert "torch" in "\n".join(lines_with("ok", said))
-    assert said.splitlines()[-1] == "The pipeline cannot run yet: see `missing`."
+    assert "torch" in "\n".join(lines_with("ok", printed))
+    assert printed.splitlines()[-1] == "The pipeline cannot run yet: see `missing`."
 
 
 def test_bad_params_are_counted_and_the_first_is_named(
@@ -133,18 +145,18 @@ def test_bad_params_are_counted_and_the_first_is_named(
     assert doctor.examine() == 1
     [missing] = lines_with("missing", capsys.readouterr().out)
     assert missing.startswith(
-        "a valid params.yaml; mend 2 problems, the first: params.yaml: sedes: unknown key"
+        "a valid params.yaml; correct 2 problems, the first: params.yaml: sedes: unknown key"
     )
 
 
-def test_a_gpu_that_params_demand_is_missing(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_gpu_that_params_require_is_missing(workspace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     replace(workspace / "params.yaml", "device: auto", "device: cuda")
     assert doctor.examine() == 1
     [missing] = lines_with("missing", capsys.readouterr().out)
-    assert missing.startswith("a GPU, which params.yaml demands: ")
+    assert missing.startswith("a GPU, which params.yaml requires: ")
 
 
-def test_a_copy_that_is_no_clone_is_told_what_lacks(
+def test_a_copy_that_is_not_a_clone_lacks_a_repository(
     workspace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (workspace / ".git").rmdir()

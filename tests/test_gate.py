@@ -1,35 +1,43 @@
-"""`hw2 gate`: the committed metrics are held against those of another git revision, by the rules of gate.yaml."""
+"""`hw2 gate`: the committed metrics are compared with those of another git revision, by the rules of gate.yaml."""
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Hw2, refused
+from conftest import ROOT, Hw2, refused, small_raw, write_yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw2core.gate import Rule, compare, judge, load_rules, places, read_working_tree
+from hw2core.errors import UserError
+from hw2core.gate.metrics import read_working_tree
+from hw2core.gate.rules import Rule, check_rules, compare, compare_metric, load_rules, matches
 from hw2core.layout import Layout
+from hw2core.settings import load_params
+from hw2core.settings.runs import Run, evaluated_runs, trained_runs
 
 RULES = """
 rules:
   - {metrics: evaluate/*, key: accuracy.last, better: up, absolute: 2.0, relative: 0.0}
-  - {metrics: evaluate_gan/*, key: fid, better: down, absolute: 0.0, relative: 0.1, same: [by.0.extractor]}
+  - metrics: evaluate_gan/*
+    key: fid
+    better: down
+    absolute: 0.0
+    relative: 0.1
+    same: [extractor.0.extractor]
 """
+DANN, ADDA, DSN = (f"evaluate/{method}-blended-handwritten" for method in ("dann", "adda", "dsn"))
+SNGAN = "evaluate_gan/sngan"
 
 
-def spread(mean: float, std: float | None = None, n: int = 2) -> dict[str, Any]:
-    return {"mean": mean, "std": std, "n": n, "each": [mean] * n}
+def adapted(accuracy: float) -> dict[str, Any]:
+    return {"accuracy": {"last": accuracy, "chosen": accuracy}, "test_images": 600}
 
 
-def adapted(mean: float, std: float | None = 0.5) -> dict[str, Any]:
-    return {"accuracy": {"last": spread(mean, std), "chosen": spread(mean, std)}, "test_images": 600}
-
-
-def drawn(fid: Any, extractor: str = "inception") -> dict[str, Any]:
-    return {"fid": fid, "by": [{"extractor": extractor, "n_fake": 1000}]}
+def generated(fid: Any, extractor: str = "inception") -> dict[str, Any]:
+    return {"fid": fid, "extractor": [{"extractor": extractor, "n_fake": 1000}]}
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -38,18 +46,26 @@ def git(root: Path, *arguments: str) -> str:
 
 
 class Clone:
-    """A small git repository with metrics, and how to change them."""
+    """A small git repository with metrics, and methods that change them."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def write(self, item: str, metrics: Any) -> None:
-        path = self.root / "stages" / item / "metrics.json"
+    def write(self, folder: str, metrics: Any) -> None:
+        path = self.root / "stages" / folder / "metrics.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(metrics if isinstance(metrics, str) else json.dumps(metrics))
 
+    def adapt(self, item: str, mean: float, std: float = 0.5) -> None:
+        """Write the accuracies of two seeds with this mean and standard deviation."""
+        for seed, sign in enumerate((-1, 1)):
+            self.write(f"{item}/seed{seed}", adapted(mean + sign * std / 2**0.5))
+
+    def generate(self, fid: Any, extractor: str = "inception") -> None:
+        self.write(f"{SNGAN}/seed0", generated(fid, extractor))
+
     def remove(self, item: str) -> None:
-        (self.root / "stages" / item / "metrics.json").unlink()
+        shutil.rmtree(self.root / "stages" / item)
 
     def commit(self) -> str:
         git(self.root, "add", "--all")
@@ -57,22 +73,30 @@ class Clone:
         return git(self.root, "rev-parse", "HEAD")
 
 
-@pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
-    """A clone on a branch of its own, whose metrics are still those of main."""
-    for role in ("AUTHOR", "COMMITTER"):
-        monkeypatch.setenv(f"GIT_{role}_NAME", "Tester")
-        monkeypatch.setenv(f"GIT_{role}_EMAIL", "tester@example.org")
-    clone = Clone(tmp_path / "clone")
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository on the branch `work`, whose metrics are those of `main`."""
+    clone = Clone(tmp_path_factory.mktemp("gate") / "clone")
     clone.root.mkdir()
     git(clone.root, "init", "--quiet", "--initial-branch", "main")
-    for name, text in (("params.yaml", ""), ("dvc.yaml", ""), ("gate.yaml", RULES)):
+    for key, value in (("user.name", "Tester"), ("user.email", "tester@example.org")):
+        git(clone.root, "config", key, value)
+    write_yaml(clone.root / "params.yaml", small_raw() | {"seeds": [0, 1]})
+    for name, text in (("dvc.yaml", ""), ("gate.yaml", RULES)):
         (clone.root / name).write_text(text)
-    clone.write("evaluate/dann-a-b", adapted(80.0))
-    clone.write("evaluate/adda-a-b", adapted(60.0, std=3.0))
-    clone.write("evaluate_gan/sngan", drawn(20.0))
+    clone.adapt(DANN, 80.0)
+    clone.adapt(ADDA, 60.0, std=3.0)
+    clone.generate(20.0)
     clone.commit()
     git(clone.root, "switch", "--quiet", "--create", "work")
+    return clone.root
+
+
+@pytest.fixture
+def clone(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+    """A copy of the template, as the current folder."""
+    clone = Clone(tmp_path / "clone")
+    shutil.copytree(template, clone.root)
     monkeypatch.chdir(clone.root)
     return clone
 
@@ -85,145 +109,146 @@ def verdicts(hw2: Hw2) -> dict[str, str]:
 def test_the_same_metrics_pass(clone: Clone, hw2: Hw2) -> None:
     outcome = hw2("gate")
     assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out.splitlines()[-1].startswith("3 metrics against main (")
+    assert outcome.out.splitlines()[-1].startswith("3 metrics compared with main (")
     assert outcome.out.splitlines()[-1].endswith("): 3 ok.")
 
 
 @pytest.mark.parametrize(
     ("accuracy", "status"), [(78.1, 0), (78.0, 0), (77.9, 1), (99.0, 0)], ids=["less", "at", "more", "better"]
 )
-def test_up_to_the_absolute_tolerance_an_accuracy_may_fall(
+def test_an_accuracy_may_fall_by_the_absolute_tolerance(
     clone: Clone, hw2: Hw2, accuracy: float, status: int
 ) -> None:
-    clone.write("evaluate/dann-a-b", adapted(accuracy))
+    clone.adapt(DANN, accuracy)
     assert hw2("gate").status == status
 
 
 @pytest.mark.parametrize(("fid", "status"), [(21.9, 0), (22.0, 0), (22.1, 1), (5.0, 0)])
-def test_up_to_the_relative_tolerance_a_distance_may_rise(
+def test_a_distance_may_rise_by_the_relative_tolerance(
     clone: Clone, hw2: Hw2, fid: float, status: int
 ) -> None:
-    clone.write("evaluate_gan/sngan", drawn(fid))
+    clone.generate(fid)
     assert hw2("gate").status == status
 
 
 @pytest.mark.parametrize(("accuracy", "status"), [(54.1, 0), (53.9, 1)])
-def test_two_standard_deviations_of_the_base_are_no_regression(
+def test_two_standard_deviations_of_the_base_are_allowed(
     clone: Clone, hw2: Hw2, accuracy: float, status: int
 ) -> None:
-    clone.write("evaluate/adda-a-b", adapted(accuracy))
+    clone.adapt(ADDA, accuracy)
     assert hw2("gate").status == status
 
 
-def test_a_metric_that_became_unsteady_does_not_excuse_itself(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate/dann-a-b", adapted(70.0, std=20.0))
+def test_the_standard_deviation_here_allows_nothing(clone: Clone, hw2: Hw2) -> None:
+    clone.adapt(DANN, 70.0, std=20.0)
     assert hw2("gate").status == 1
 
 
-def test_a_regression_is_told_first_in_an_aligned_table(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate/dann-a-b", adapted(70.0))
+def test_a_regression_comes_first_in_an_aligned_table(clone: Clone, hw2: Hw2) -> None:
+    clone.adapt(DANN, 70.0)
     commit = git(clone.root, "rev-parse", "--short=7", "main")
     assert hw2("gate").out.splitlines() == [
-        "metric                               main      here  change  allowed  verdict",
-        "evaluate/dann-a-b accuracy.last  80 ± 0.5  70 ± 0.5     -10       -2  WORSE",
-        "evaluate/adda-a-b accuracy.last    60 ± 3    60 ± 3      +0       -6  ok",
-        "evaluate_gan/sngan fid                 20        20      +0       +2  ok",
+        "metric                                               main      here  change  allowed  verdict",
+        "evaluate/dann-blended-handwritten accuracy.last  80 ± 0.5  70 ± 0.5     -10       -2  WORSE",
+        "evaluate/adda-blended-handwritten accuracy.last    60 ± 3    60 ± 3      +0       -6  ok",
+        "evaluate_gan/sngan fid                                 20        20      +0       +2  ok",
         "",
-        f"3 metrics against main ({commit}): 1 worse than allowed, 2 ok.",
+        f"3 metrics compared with main ({commit}): 1 worse than allowed, 2 ok.",
     ]
 
 
-def test_markdown_shows_what_changed_and_counts_the_rest(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate/dann-a-b", adapted(70.0))
+def test_markdown_shows_changed_metrics_and_counts_the_others(clone: Clone, hw2: Hw2) -> None:
+    clone.adapt(DANN, 70.0)
     commit = git(clone.root, "rev-parse", "--short=7", "main")
     outcome = hw2("gate", "--md")
     assert outcome.status == 1
     assert outcome.out.splitlines() == [
         "### Gate",
         "",
-        f"3 metrics against main ({commit}): 1 worse than allowed, 2 ok.",
+        f"3 metrics compared with main ({commit}): 1 worse than allowed, 2 ok.",
         "",
         "| metric | main | here | change | allowed | verdict |",
         "|:---|---:|---:|---:|---:|:---|",
-        "| `evaluate/dann-a-b accuracy.last` | 80 ± 0.5 | 70 ± 0.5 | -10 | -2 | **WORSE** |",
+        f"| `{DANN} accuracy.last` | 80 ± 0.5 | 70 ± 0.5 | -10 | -2 | **WORSE** |",
         "",
-        "The other 2 are what they were.",
+        "The other 2 are unchanged.",
     ]
 
 
 def test_markdown_of_unchanged_metrics_has_no_table(clone: Clone, hw2: Hw2) -> None:
-    said = hw2("gate", "--md").out
-    assert "|" not in said
-    assert said.endswith("All are what they were.\n")
+    printed = hw2("gate", "--md").out
+    assert "|" not in printed
+    assert printed.endswith("All are unchanged.\n")
 
 
-def test_json_says_everything(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate/dann-a-b", adapted(70.0))
+def test_json_has_every_field(clone: Clone, hw2: Hw2) -> None:
+    clone.adapt(DANN, 70.0)
     outcome = hw2("gate", "--json")
     assert outcome.status == 1
-    said = json.loads(outcome.out)
-    assert (said["base"], said["status"]) == ("main", "worse")
-    assert said["commit"] == git(clone.root, "rev-parse", "main")
-    assert said["metrics"][0] == {
-        "metrics": "evaluate/dann-a-b",
+    printed = json.loads(outcome.out)
+    assert (printed["base"], printed["status"]) == ("main", "worse")
+    assert printed["commit"] == git(clone.root, "rev-parse", "main")
+    assert printed["metrics"][0] == {
+        "metrics": DANN,
         "key": "accuracy.last",
         "better": "up",
-        "base": {"mean": 80.0, "std": 0.5, "n": 2},
-        "here": {"mean": 70.0, "std": 0.5, "n": 2},
+        "base": {"mean": 80.0, "std": pytest.approx(0.5), "n": 2},
+        "here": {"mean": 70.0, "std": pytest.approx(0.5), "n": 2},
         "change": -10.0,
         "allowed": 2.0,
         "verdict": "worse",
     }
-    assert len(said["metrics"]) == 3
+    assert len(printed["metrics"]) == 3
 
 
 @pytest.mark.parametrize("form", [[], ["--md"], ["--json"]])
-def test_a_metric_that_is_gone_is_an_error_in_every_form(clone: Clone, hw2: Hw2, form: list[str]) -> None:
-    clone.remove("evaluate/dann-a-b")
+def test_a_missing_metric_is_an_error_in_every_form(clone: Clone, hw2: Hw2, form: list[str]) -> None:
+    clone.remove(DANN)
     outcome = hw2("gate", *form)
-    refused(outcome, "stages/evaluate/dann-a-b/metrics.json", "accuracy.last", "main")
+    refused(outcome, f"stages/{DANN}: metrics.json has no accuracy.last, which main has")
     assert "missing" in outcome.out.lower()
 
 
-def test_a_metric_that_is_no_longer_measured_is_gone(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate_gan/sngan", drawn("not measured: judges.inception names no weights"))
-    refused(hw2("gate"), "stages/evaluate_gan/sngan/metrics.json", "fid")
+def test_a_metric_that_is_no_longer_measured_is_missing(clone: Clone, hw2: Hw2) -> None:
+    clone.generate("not measured: judges.inception names no weights")
+    refused(hw2("gate"), f"stages/{SNGAN}: metrics.json has no fid")
 
 
 def test_a_missing_metric_outweighs_a_regression(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate/dann-a-b", adapted(10.0))
-    clone.remove("evaluate/adda-a-b")
+    clone.adapt(DANN, 10.0)
+    clone.remove(ADDA)
     assert hw2("gate").status == 2
 
 
-def test_a_new_metric_is_shown_and_fails_nothing(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate/dsn-a-b", adapted(1.0))
+def test_a_new_metric_is_shown_and_passes(clone: Clone, hw2: Hw2) -> None:
+    clone.adapt(DSN, 1.0)
     assert hw2("gate").status == 0
-    assert verdicts(hw2)["evaluate/dsn-a-b accuracy.last"] == "new"
+    assert verdicts(hw2)[f"{DSN} accuracy.last"] == "new"
 
 
-def test_what_was_measured_in_neither_is_not_shown(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate_gan/sngan", drawn("not measured"))
+def test_a_metric_without_a_number_on_both_sides_is_not_shown(clone: Clone, hw2: Hw2) -> None:
+    clone.generate("not measured")
     clone.commit()
     git(clone.root, "branch", "--force", "main")
-    assert "evaluate_gan/sngan fid" not in verdicts(hw2)
+    assert f"{SNGAN} fid" not in verdicts(hw2)
 
 
-def test_values_of_two_judges_are_shown_and_not_compared(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate_gan/sngan", drawn(500.0, extractor="another"))
+def test_values_of_different_extractors_are_shown_but_not_compared(clone: Clone, hw2: Hw2) -> None:
+    clone.generate(500.0, extractor="another")
     assert hw2("gate").status == 0
-    assert verdicts(hw2)["evaluate_gan/sngan fid"] == "other judge"
+    assert verdicts(hw2)[f"{SNGAN} fid"] == "not comparable"
 
 
-def test_a_key_without_a_rule_is_nobodys_business(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate/dann-a-b", {"accuracy": {"last": spread(80.0)}})  # has no test_images any more
+def test_a_key_without_a_rule_is_ignored(clone: Clone, hw2: Hw2) -> None:
+    for seed in (0, 1):
+        clone.write(f"{DANN}/seed{seed}", {"accuracy": {"last": 80.0}})  # without test_images
     assert hw2("gate").status == 0
 
 
 def test_the_base_is_any_revision_as_it_was_committed(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate/dann-a-b", adapted(90.0))
+    clone.adapt(DANN, 90.0)
     better = clone.commit()
-    clone.write("evaluate/dann-a-b", adapted(80.0))
+    clone.adapt(DANN, 80.0)
     assert hw2("gate").status == 0
     assert hw2("gate", "--base", better).status == 1
     git(clone.root, "tag", "good", better)
@@ -239,7 +264,7 @@ def test_the_workspace_may_be_a_folder_of_a_larger_repository(
     base = clone.commit()
     monkeypatch.chdir(clone.root / "inner" / "stages")
     inner = Clone(clone.root / "inner")
-    inner.write("evaluate/dann-a-b", adapted(70.0))
+    inner.adapt(DANN, 70.0)
     outcome = hw2("gate", "--base", base)
     assert (outcome.status, "1 worse than allowed, 2 ok" in outcome.out) == (1, True)
 
@@ -249,10 +274,10 @@ def test_an_unknown_base_is_one_line(clone: Clone, hw2: Hw2) -> None:
         refused(hw2("gate", f"--base={base}"), "there is no revision", "git fetch")
 
 
-def test_a_shallow_clone_is_told_how_to_fetch_the_base(
+def test_in_a_shallow_clone_the_error_says_how_to_fetch_the_base(
     clone: Clone, hw2: Hw2, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clone.write("evaluate/dann-a-b", adapted(70.0))
+    clone.adapt(DANN, 70.0)
     clone.commit()
     shallow = tmp_path / "shallow"
     git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=work", clone.root.as_uri(), str(shallow))
@@ -276,19 +301,55 @@ def test_without_a_git_repository_or_git_itself_there_is_one_line(
     refused(hw2("gate"), "git is not installed")
 
 
-def test_metrics_that_are_no_json_are_named(clone: Clone, hw2: Hw2) -> None:
-    clone.write("evaluate/dann-a-b", "{")
-    refused(hw2("gate"), "stages/evaluate/dann-a-b/metrics.json: not readable as JSON")
+def test_metrics_that_are_not_json_are_named(clone: Clone, hw2: Hw2) -> None:
+    clone.write(f"{DANN}/seed1", "{")
+    refused(hw2("gate"), f"stages/{DANN}/seed1/metrics.json: not readable as JSON")
     broken = clone.commit()
-    clone.write("evaluate/dann-a-b", adapted(80.0))
-    refused(hw2("gate", "--base", broken), f"{broken[:7]}:stages/evaluate/dann-a-b/metrics.json")
+    clone.adapt(DANN, 80.0)
+    refused(hw2("gate", "--base", broken), f"{broken[:7]}:stages/{DANN}/seed1/metrics.json")
+
+
+def test_an_item_without_the_metrics_of_every_seed_is_an_error(clone: Clone, hw2: Hw2) -> None:
+    clone.remove(f"{DANN}/seed1")
+    refused(hw2("gate"), f"stages/{DANN}/seed1/metrics.json: not there")
+
+
+def test_folders_that_params_do_not_select_are_ignored(clone: Clone, hw2: Hw2) -> None:
+    clone.write(f"{DANN}/seed7", adapted(0.0))
+    clone.write("evaluate/dann-mnistm-svhn/seed0", adapted(0.0))
+    assert set(verdicts(hw2).values()) == {"ok"}
+
+
+def test_what_params_no_longer_select_is_not_compared(clone: Clone, hw2: Hw2) -> None:
+    """Neither is its rule an error."""
+    clone.remove(SNGAN)
+    write_yaml(clone.root / "params.yaml", small_raw() | {"seeds": [0, 1], "gans": []})
+    assert set(verdicts(hw2)) == {f"{DANN} accuracy.last", f"{ADDA} accuracy.last"}
+
+
+def test_the_base_may_have_other_seeds_or_one_file_for_all_seeds(clone: Clone, hw2: Hw2) -> None:
+    clone.remove(DANN)
+    clone.remove(ADDA)
+    clone.write(f"{DANN}/seed3", adapted(90.0))
+    spread = {"mean": 60.0, "std": 3.0, "n": 2, "values": [57.9, 62.1]}
+    clone.write(ADDA, {"accuracy": {"last": spread, "chosen": spread}})
+    base = clone.commit()
+    clone.remove(DANN)
+    clone.adapt(DANN, 80.0)
+    clone.adapt(ADDA, 55.0)
+    printed = hw2("gate", "--base", base, "--json").out
+    found = {metric["metrics"]: metric for metric in json.loads(printed)["metrics"]}
+    assert found[DANN]["base"] == {"mean": 90.0, "std": None, "n": 1}
+    assert found[DANN]["verdict"] == "worse"
+    assert found[ADDA]["base"] == {"mean": 60.0, "std": 3.0, "n": 2}
+    assert found[ADDA]["verdict"] == "ok"
 
 
 GOOD = "metrics: a/b, key: c, better: up, absolute: 1, relative: 0"
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "printed"),
     [
         (f"rules: [{{{GOOD}, absolut: 1}}]", "rules.0.absolut: unknown key; did you mean rules.0.absolute?"),
         (f"rule: [{{{GOOD}}}]\nrules: [{{{GOOD}}}]", "rule: unknown key; did you mean rules?"),
@@ -299,6 +360,7 @@ GOOD = "metrics: a/b, key: c, better: up, absolute: 1, relative: 0"
         (f"rules: [{{{GOOD.replace('absolute: 1', 'absolute: -1')}}}]", "rules.0.absolute: "),
         (f"rules: [{{{GOOD.replace('absolute: 1', 'absolute: yes')}}}]", "rules.0.absolute: "),
         (f"rules: [{{{GOOD.replace('absolute: 1', 'absolute: .nan')}}}]", "rules.0.absolute: "),
+        (f"rules: [{{{GOOD.replace('a/b', 'evaluate/*')}}}]", "rules.0: no metric is called evaluate/* c"),
         (f"rules: [{{{GOOD}}}]", "rules.0: no metric is called a/b c"),
         ("rules: []", "rules: "),
         ("- a", "gate.yaml: "),
@@ -306,9 +368,9 @@ GOOD = "metrics: a/b, key: c, better: up, absolute: 1, relative: 0"
         ("rules: [", "not valid YAML"),
     ],
 )
-def test_a_mistake_in_gate_yaml_is_one_line(clone: Clone, hw2: Hw2, rules: str, said: str) -> None:
+def test_a_mistake_in_gate_yaml_is_one_line(clone: Clone, hw2: Hw2, rules: str, printed: str) -> None:
     (clone.root / "gate.yaml").write_text(rules)
-    refused(hw2("gate"), "gate.yaml: ", said)
+    refused(hw2("gate"), "gate.yaml: ", printed)
 
 
 def test_without_gate_yaml_there_is_one_line(clone: Clone, hw2: Hw2) -> None:
@@ -326,7 +388,7 @@ def rule(**changes: Any) -> Rule:
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), st.floats(0, 10), st.floats(0, 0.9), st.floats(0, 10))
-def test_what_is_no_worse_always_passes_and_a_fall_past_every_tolerance_never(
+def test_no_change_for_the_worse_fails_and_a_change_past_every_tolerance_does(
     base: float, gain: float, absolute: float, relative: float, std: float
 ) -> None:
     up = rule(absolute=absolute, relative=relative)
@@ -334,18 +396,18 @@ def test_what_is_no_worse_always_passes_and_a_fall_past_every_tolerance_never(
     before = {"x": {"mean": base, "std": std}}
     allowed = max(absolute, relative * abs(base), 2 * std)
     for better, sign in ((up, 1), (down, -1)):
-        risen = judge(better, "a/b", "x", before, {"x": base + sign * abs(gain)})
-        fallen = judge(better, "a/b", "x", before, {"x": base - sign * (1.01 * allowed + 1)})
+        risen = compare_metric(better, "a/b", "x", before, {"x": base + sign * abs(gain)})
+        fallen = compare_metric(better, "a/b", "x", before, {"x": base - sign * (1.01 * allowed + 1)})
         assert risen is not None
         assert fallen is not None
         assert (risen.verdict, fallen.verdict) == ("ok", "worse")
 
 
-def test_a_star_stands_for_one_part_and_does_not_cross_its_borders() -> None:
+def test_a_star_matches_within_one_part_of_a_key_or_name() -> None:
     tree = {"a/b": {"on": {"p": {"x": 1}, "q": {"x": 2, "y": {"x": 3}}}}, "a2/b": {"on": {"p": {"x": 1}}}}
-    assert places(rule(key="on.*.x"), tree) == [("a/b", "on.p.x"), ("a/b", "on.q.x")]
-    assert places(rule(metrics="*/c", key="on.*.x"), tree) == []
-    assert places(rule(key="on.*.x.z"), tree) == []
+    assert matches(rule(key="on.*.x"), tree) == [("a/b", "on.p.x"), ("a/b", "on.q.x")]
+    assert matches(rule(metrics="*/c", key="on.*.x"), tree) == []
+    assert matches(rule(key="on.*.x.z"), tree) == []
 
 
 def test_the_first_rule_that_names_a_metric_counts() -> None:
@@ -354,9 +416,26 @@ def test_the_first_rule_that_names_a_metric_counts() -> None:
     assert {c.key: c.verdict for c in found} == {"x": "ok", "y": "worse"}
 
 
-def test_the_repositorys_own_rules_watch_every_adapter_classifier_and_generator_of_its_results() -> None:
+def test_a_rule_may_match_nothing_if_params_select_no_run_of_its_stage() -> None:
+    rules = [rule(metrics="evaluate_gan/*")]
+    check_rules(rules, {}, {}, [Run("evaluate", "dann-a-b", 0)])
+    with pytest.raises(UserError, match=r"rules\.0: no metric is called evaluate_gan/\* x"):
+        check_rules(rules, {}, {}, [Run("evaluate_gan", "sngan", 0)])
+
+
+def test_the_rules_of_the_repository_cover_every_evaluation_of_its_params() -> None:
     layout = Layout(ROOT)
-    tree = read_working_tree(layout)
-    watched = {c.item for c in compare(load_rules(layout.gate), tree, tree)}
-    kinds = ("evaluate/", "evaluate_classifier/", "evaluate_gan/", "evaluate_vae/", "evaluate_real/")
-    assert {item for item in tree if item.startswith(kinds)} <= watched
+    rules, params = load_rules(layout.gate), load_params(layout.params)
+    for run in evaluated_runs(params):
+        name = f"{run.stage}/{run.item}"
+        covered = any(rule.applies_to(name) for rule in rules)
+        assert covered or run.stage in ("tsne", "sweep_ddpm"), name
+
+
+def test_every_rule_of_the_repository_matches_its_committed_metrics() -> None:
+    layout = Layout(ROOT)
+    rules, params = load_rules(layout.gate), load_params(layout.params)
+    runs = (*trained_runs(params), *evaluated_runs(params))
+    tree = read_working_tree(layout, runs)
+    check_rules(rules, tree, tree, runs)
+    assert {comparison.verdict for comparison in compare(rules, tree, tree)} == {"ok"}

@@ -10,8 +10,8 @@ import pytest
 from conftest import ROOT, Hw2, Workspace
 
 from hw2core.layout import Layout
-from hw2core.params import ADAPTERS, Acgans, Params, load_params, read_yaml
-from hw2core.profiles import apply_profile
+from hw2core.settings import ADAPTERS, Acgans, Params, load_params, read_yaml
+from hw2core.settings.profiles import apply_profile
 from hw2core.systems.acgan import Acgan
 from hw2core.systems.adda import Adda
 from hw2core.systems.backbones import BACKBONES
@@ -168,7 +168,7 @@ def test_r22_has_its_diffusion_model(tmp_path: Path, name: str, times: int, bott
     """How its U-Net is counted is shown in tests/systems/test_unet.py."""
     ddpm = with_profiles(tmp_path, name).ddpm
     assert (ddpm.arch, ddpm.width, ddpm.times) == (bottleneck, 64, times)
-    assert (ddpm.noise, ddpm.prediction, ddpm.unlabelled) == ("linear", "epsilon", 0.1)
+    assert (ddpm.noise, ddpm.prediction, ddpm.unlabeled) == ("linear", "epsilon", 0.1)
     assert (ddpm.batch, ddpm.lr, ddpm.steps) == (64, 3e-4, 300 * math.ceil(44_800 / 64))
     assert (ddpm.sampler, ddpm.sampling_steps) == ("ddpm", times)
 

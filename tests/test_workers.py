@@ -1,13 +1,15 @@
-"""Work spread over processes: results in order, tasks made only as they can be taken, errors as they were."""
+"""The parallel map: results in order, lazy tasks, and errors of the worker processes."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
+from hw2core.errors import UserError
 from hw2core.workers import AHEAD, map_in_order, usable_cores
 
 
-def test_results_come_in_order_and_tasks_are_not_made_long_before() -> None:
+def test_results_are_in_order_and_tasks_are_generated_lazily() -> None:
     made = 0
 
     def tasks() -> Iterator[int]:
@@ -23,6 +25,11 @@ def test_results_come_in_order_and_tasks_are_not_made_long_before() -> None:
     assert results == list(range(50, 0, -1))
 
 
-def test_an_error_comes_back_as_it_was() -> None:
+def test_exception_of_a_task_is_raised_unchanged() -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         list(map_in_order(int, ["1", "one", "2"]))
+
+
+def test_killed_worker_is_reported_on_one_line() -> None:
+    with pytest.raises(UserError, match=r"^a worker process was killed, perhaps because memory ran out; .+$"):
+        list(map_in_order(os._exit, [1]))

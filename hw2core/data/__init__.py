@@ -1,1 +1,1 @@
-"""Datasets: where they come from, how they are made ready, how the networks read them."""
+"""Datasets: where the images come from, and how they become the arrays in data/ready."""

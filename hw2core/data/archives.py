@@ -1,4 +1,4 @@
-"""Archives read member by member, where they lie: an index of where each member's bytes are, nothing extracted."""
+"""Random access to the members of zip and tar files through an index of byte offsets. Nothing is extracted to disk."""
 
 import bz2
 import gzip
@@ -17,39 +17,37 @@ from typing import BinaryIO
 from hw2core.data.problems import FileError
 from hw2core.errors import UserError
 
-UNPACK = {
+DECOMPRESS = {
     ".tar.gz": gzip.decompress,
     ".tgz": gzip.decompress,
     ".tar.bz2": bz2.decompress,
     ".tar.xz": lzma.decompress,
 }
-SUFFIXES = (".zip", ".tar", *UNPACK)
-ZIP_HEADER = struct.Struct(
-    "<4s22x2H"
-)  # a member's own: signature, then the lengths of its name and extra field
+SUFFIXES = (".zip", ".tar", *DECOMPRESS)
+# The local header of a member: its signature, then the lengths of its name and of its extra field.
+ZIP_HEADER = struct.Struct("<4s22x2H")
 ZIP_METHODS = {zipfile.ZIP_STORED: False, zipfile.ZIP_DEFLATED: True}
 ZIP_UTF8 = 0x800
-ZIP_LONGEST_END = 22 + 65535  # bytes of a zip's last record with the longest comment
-JUNK = {"__macosx", "thumbs.db", "desktop.ini"}  # what systems leave behind by themselves
+ZIP_MAX_END = 22 + 65535  # bytes of the end-of-central-directory record with the longest comment
+JUNK = {"__macosx", "thumbs.db", "desktop.ini"}  # files that operating systems create on their own
 
 
 @dataclass(frozen=True)
 class Member:
-    """Where a member's bytes lie, and what is known of them."""
+    """The location of a member in its archive."""
 
     start: int
     length: int
     deflated: bool = False
-    checksum: int | None = None  # tar keeps none
+    checksum: int | None = None  # None in a tar, which stores none
 
 
 @dataclass(frozen=True)
 class Archive:
     """The files of a zip or tar.
 
-    `content` is a compressed tar, unpacked: it can be read from its beginning only, so it is read once and kept.
-    A part carries the bytes of its own files with it, for to unpack it again in every process would cost each
-    the whole archive.
+    `content` holds a decompressed tar: a compressed one allows no random access, so it is decompressed once.
+    A `part` then carries the bytes of its own files, so that a worker process does not decompress the archive again.
     """
 
     name: str
@@ -63,19 +61,20 @@ class Archive:
     def read(self, file: str) -> bytes:
         member = self.members[file]
         try:
-            content = self.take(member)
+            content = self.raw_bytes(member)
             if len(content) != member.length:
-                raise ValueError("the archive is cut short")
+                raise ValueError("the archive is truncated")
             if member.deflated:
                 content = zlib.decompress(content, -zlib.MAX_WBITS)
             if member.checksum not in (None, zlib.crc32(content)):
-                raise ValueError("its checksum differs")
+                raise ValueError("checksum mismatch")
         except (OSError, ValueError, zlib.error) as error:
             place = f"{self.name}/{file}"
-            raise FileError(place, f"cannot be read ({reason(error)})", "bring the archive anew") from None
+            raise FileError(place, f"cannot be read ({reason(error)})", "copy the archive again") from None
         return content
 
-    def take(self, member: Member) -> bytes:
+    def raw_bytes(self, member: Member) -> bytes:
+        """The bytes as stored, which may be deflated."""
         if self.content is not None:
             return self.content[member.start : member.start + member.length]
         with open(self.name, "rb") as archive:
@@ -90,13 +89,15 @@ class Archive:
         for file, member in chosen.items():
             moved[file] = replace(member, start=start)
             start += member.length
-        return replace(self, members=moved, content=b"".join(map(self.take, chosen.values())))
+        return replace(self, members=moved, content=b"".join(map(self.raw_bytes, chosen.values())))
 
 
 def open_archive(path: Path) -> Archive:
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
     if suffix is None:
-        raise UserError(f"{path}: neither a folder nor an archive; give one of these ({', '.join(SUFFIXES)})")
+        raise UserError(
+            f"{path}: neither a folder nor an archive; give a folder or one of {', '.join(SUFFIXES)}"
+        )
     content = None
     try:
         if suffix == ".zip":
@@ -105,99 +106,102 @@ def open_archive(path: Path) -> Archive:
             with path.open("rb") as file:
                 members = dict(list_tar(path, file))
         else:
-            content = UNPACK[suffix](path.read_bytes())
+            content = DECOMPRESS[suffix](path.read_bytes())
             members = dict(list_tar(path, io.BytesIO(content)))
     except UserError:
         raise
-    except Exception as error:  # a damaged archive fails in as many ways as its headers have fields
+    except Exception as error:  # a damaged archive can raise almost anything
         raise FileError(
-            str(path), f"cannot be read as a {suffix} archive ({reason(error)})", "bring it anew"
+            str(path), f"cannot be read as a {suffix} archive ({reason(error)})", "copy it again"
         ) from None
     return Archive(str(path), dict(sorted(members.items())), content)
 
 
 def list_zip(path: Path) -> Iterator[tuple[str, Member]]:
-    names = Names(path)
+    names = MemberNames(path)
     with zipfile.ZipFile(path) as archive, path.open("rb", buffering=0) as file:
         members = archive.infolist()
         check_count(file, len(members))
         for member in members:
             kind = stat.S_IFMT(member.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise names.refuse(member.filename, "is a link or a device")
+                raise names.error(member.filename, "is a link or a device")
             if member.flag_bits & 1:
-                raise names.refuse(member.filename, "is encrypted")
+                raise names.error(member.filename, "is encrypted")
             if member.compress_type not in ZIP_METHODS:
-                raise names.refuse(member.filename, f"is compressed by zip's method {member.compress_type}")
+                raise names.error(member.filename, f"is compressed by zip's method {member.compress_type}")
             start, deflated = find_start(file, member), ZIP_METHODS[member.compress_type]
-            if name := names.take(member.filename, member.is_dir()):
+            if name := names.add(member.filename, member.is_dir()):
                 yield name, Member(start, member.compress_size, deflated, member.CRC)
 
 
 def check_count(file: io.FileIO, count: int) -> None:
-    """zipfile does not look at how many members a zip says it has, and so could lose some of a damaged one."""
-    file.seek(-min(ZIP_LONGEST_END, file.seek(0, io.SEEK_END)), io.SEEK_END)
+    """Compare the number of members with the count that the zip records.
+
+    zipfile ignores that count and can silently lose members of a damaged zip.
+    """
+    file.seek(-min(ZIP_MAX_END, file.seek(0, io.SEEK_END)), io.SEEK_END)
     end = file.read()
-    said = int.from_bytes(end[end.rindex(b"PK\5\6") + 10 :][:2], "little")
-    if said not in (count % 65536, 65535):  # which stands for more than two bytes can say
-        raise ValueError(f"{count} members where there should be {said}")
+    recorded = int.from_bytes(end[end.rindex(b"PK\5\6") + 10 :][:2], "little")
+    if recorded not in (count % 65536, 65535):  # 65535 marks a zip64 count
+        raise ValueError(f"{count} members found, {recorded} recorded")
 
 
 def find_start(file: io.FileIO, member: zipfile.ZipInfo) -> int:
-    """Where a member's bytes begin: behind a header of its own, which must be the right one."""
+    """The offset of a member's bytes, after its local header; a header of another member is an error."""
     file.seek(member.header_offset)
     signature, name_length, extra_length = ZIP_HEADER.unpack(file.read(ZIP_HEADER.size))
     name = file.read(name_length).decode("utf-8" if member.flag_bits & ZIP_UTF8 else "cp437")
     if signature != b"PK\3\4" or name != member.orig_filename:
-        raise ValueError(f"{member.filename} is not where it should be")
+        raise ValueError(f"{member.filename} is not at its recorded offset")
     return member.header_offset + ZIP_HEADER.size + name_length + extra_length
 
 
 def list_tar(path: Path, file: BinaryIO) -> Iterator[tuple[str, Member]]:
-    names = Names(path)
+    names = MemberNames(path)
     with tarfile.open(fileobj=file, mode="r:") as archive:
         for member in archive:
             if not (member.isreg() or member.isdir()) or member.issparse():
-                raise names.refuse(member.name, "is a link, a device or a sparse file")
-            if name := names.take(member.name, member.isdir()):
+                raise names.error(member.name, "is a link, a device or a sparse file")
+            if name := names.add(member.name, member.isdir()):
                 yield name, Member(member.offset_data, member.size)
-        # tarfile takes a damaged header for the end of the archive, and so would lose what follows.
+        # tarfile treats a damaged header as the end of the archive and would silently lose the members after it.
         file.seek(archive.offset)
         if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-            raise ValueError("no end of the archive where it should be")
+            raise ValueError("no end-of-archive marker")
 
 
-class Names:
-    """The names of an archive's members, none of which may lead out of it or come twice."""
+class MemberNames:
+    """The names of an archive's members. A name that is repeated or leads out of the archive is an error."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.taken: set[str] = set()
+        self.seen: set[str] = set()
 
-    def take(self, raw: str, is_folder: bool) -> str | None:
-        """The path of a member; None if it is not one of the tree's files."""
+    def add(self, raw: str, is_folder: bool) -> str | None:
+        """The path of a member; None for folders, hidden files and junk."""
         parts = [part for part in raw.split("/") if part not in ("", ".")]
         if raw.startswith("/") or ".." in parts or "\\" in raw:
-            raise self.refuse(raw, "is no path below the archive")
+            raise self.error(raw, "is not a path inside the archive")
         name = "/".join(parts)
-        if is_folder or left_out(parts):
+        if is_folder or is_junk(parts):
             return None
-        if name in self.taken:
-            raise self.refuse(raw, "is in the archive twice")
-        self.taken.add(name)
+        if name in self.seen:
+            raise self.error(raw, "is in the archive twice")
+        self.seen.add(name)
         return name
 
-    def refuse(self, raw: str, what: str) -> FileError:
-        return FileError(f"{self.path}/{raw}", what, "pack the plain image files anew")
+    def error(self, raw: str, what: str) -> FileError:
+        return FileError(f"{self.path}/{raw}", what, "repack the archive with regular files only")
 
 
-def left_out(parts: list[str]) -> bool:
-    """Whether a path leads to or through a hidden file or what some system left behind."""
+def is_junk(parts: list[str]) -> bool:
+    """Whether a path is, or lies below, a hidden file or junk."""
     return any(part.startswith(".") or part.lower() in JUNK for part in parts)
 
 
 def reason(error: Exception) -> str:
-    """What an exception says, on one line."""
+    """The message of an exception, on one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Which datasets exist, where each comes from, and how it is brought here and made ready."""
+"""The datasets: their sources, how each is fetched, and how its arrays are made."""
 
 import os
 from collections.abc import Callable
@@ -8,64 +8,66 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hw2core.data import course, drawn_faces, folder, public, snapshot, standins
-from hw2core.data.fetch import bring
+from hw2core.data.fetch import fetch_files
 from hw2core.data.frames import DECISIONS, digit_frame, square_face
+from hw2core.data.head import Attributes
 from hw2core.data.listings import Listing
 from hw2core.data.pictures import read_pictures
-from hw2core.data.portrait import Attributes
-from hw2core.data.store import ImageData, Split
 from hw2core.data.trees import Tree, open_tree
+from hw2core.engine.images import ImageData, Split
 from hw2core.errors import UserError
 from hw2core.files import new_folder
-from hw2core.params import Data, Embedded, Source, source_of, source_problem
+from hw2core.settings.checks import source_of, source_problem
+from hw2core.settings.models import Data, Embedded, Source
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A dataset from the source that the params name."""
+    """A dataset from the source that params.yaml names."""
 
     source: Source
     fetch: Callable[[Path], None]
-    """Fills a folder with the raw material."""
+    """Writes the raw files into a folder."""
     make: Callable[[Path], ImageData]
-    """Makes of such a folder the images."""
+    """Reads such a folder and returns the images."""
     settings: dict[str, Any]
-    """The params that shape it."""
+    """The params that determine its content."""
 
 
 class StandIn(NamedTuple):
-    """A dataset of the embedded default."""
+    """A synthetic or bundled dataset of the embedded source."""
 
     about: str
     fetch: Callable[[Path], None]
     make: Callable[[Path, Embedded], dict[str, Split]]
     settings: tuple[str, ...] = ("seed", "train", "test")
-    """Which of the params shape it."""
+    """The keys of data.embedded that determine its content."""
     attributes: tuple[str, ...] | None = None
-    """Those of its faces; None if the images are digits."""
+    """Names of the face attributes; None for digits."""
 
 
 EMBEDDED = {
     "handwritten": StandIn(
-        "scikit-learn's 8x8 handwritten digits, enlarged to grey strokes that fill the 28x28 frame, slightly "
-        "turned, slanted, scaled and moved",
+        "scikit-learn's 8x8 handwritten digits, enlarged to gray 28x28 images with a small random rotation, shear, "
+        "scaling and translation",
         standins.fetch_handwriting,
         standins.make_handwritten,
     ),
     "blended": StandIn(
-        "the same handwriting, 0.7 times as high, blended into scikit-learn's two photos: abs(crop - 255 * (digit > 127))",
+        "the same handwritten digits at 0.7 of the height, blended into scikit-learn's two photos: "
+        "abs(crop - 255 * (digit > 127))",
         standins.fetch_handwriting_and_photos,
         standins.make_blended,
     ),
     "printed": StandIn(
-        f"digits drawn from {len(standins.FONTS)} fonts that matplotlib carries, with colours, gradients, "
-        "blur, noise and cut neighbours",
+        f"digits rendered in {len(standins.FONTS)} fonts bundled with matplotlib, with colors, gradients, "
+        "blur, noise and cropped neighbors",
         standins.fetch_fonts,
         standins.make_printed,
     ),
     "drawn_faces": StandIn(
-        "portraits drawn by the package itself: heads of many tones and shapes under light from a side, with hair, "
-        "beards, glasses and backgrounds",
+        "synthetic portraits drawn by this package: heads of varied skin tone and shape under directional light, with "
+        "hair, beards, glasses and backgrounds",
         drawn_faces.fetch,
         lambda _, settings: drawn_faces.make(settings),
         ("seed", "faces_train", "faces_test"),
@@ -75,27 +77,27 @@ EMBEDDED = {
 
 
 def find(data: Data, name: str, root: Path) -> Dataset:
-    """The dataset `name` as the params have it; a relative path in them starts at `root`, the workspace."""
+    """The dataset `name` as params.yaml describes it. Relative paths start at `root`, the workspace."""
     if problem := source_problem(data.source, data.course.path, data.folder.paths, name):
         raise UserError(f"params.yaml: {problem}")
     source: Source = source_of(data.source, name)
     match source:
         case "embedded":
-            return embedded(name, data.embedded)
+            return embedded_dataset(name, data.embedded)
         case "public":
-            return published(name, data)
+            return public_dataset(name, data)
         case "course":
-            assert data.course.path is not None  # or source_problem had said so
-            return own(
+            assert data.course.path is not None  # source_problem has checked it
+            return local_dataset(
                 source, name, locate(data.course.path, root), partial(course.list_splits, dataset=name), {}
             )
         case "folder":
-            list_splits = partial(folder.list_splits, test_share=data.folder.test)
+            list_splits = partial(folder.list_splits, test_fraction=data.folder.test)
             path = locate(data.folder.paths[name], root)
-            return own(source, name, path, list_splits, {"test": data.folder.test})
+            return local_dataset(source, name, path, list_splits, {"test": data.folder.test})
 
 
-def embedded(name: str, settings: Embedded) -> Dataset:
+def embedded_dataset(name: str, settings: Embedded) -> Dataset:
     stand_in = EMBEDDED[name]
 
     def fetch(raw: Path) -> None:
@@ -109,29 +111,31 @@ def embedded(name: str, settings: Embedded) -> Dataset:
     return Dataset("embedded", fetch, make, {name: getattr(settings, name) for name in stand_in.settings})
 
 
-def published(name: str, data: Data) -> Dataset:
+def public_dataset(name: str, data: Data) -> Dataset:
     return Dataset(
         "public",
-        lambda raw: bring(public.files(name, data.public), raw, data.mirror, by_hand(raw)),
+        lambda raw: fetch_files(public.files(name, data.public), raw, data.mirror, local_folders(raw)),
         lambda raw: public.make(name, raw, data.public),
         data.public.model_dump(),
     )
 
 
-def by_hand(raw: Path) -> list[Path]:
-    """Where a file may lie already: put into data/raw by the user, or brought for another dataset."""
+def local_folders(raw: Path) -> list[Path]:
+    """Folders that may hold a file already: data/raw, where the user can put it, and those of other datasets."""
     return [raw.parent, *sorted(folder for folder in raw.parent.glob("[!.]*/") if folder != raw)]
 
 
-def own(
+def local_dataset(
     source: Source,
     name: str,
     path: Path,
     list_splits: Callable[[Tree], dict[str, Listing]],
     settings: dict[str, Any],
 ) -> Dataset:
-    """Image files of the user's. They are read twice: DVC does not watch `path`, so what stands there is checked
-    whole and copied as it is by the first stage, and only the copy counts from then on."""
+    """Image files in a folder or archive of the user's.
+
+    DVC does not watch `path`. `fetch` therefore checks every file and takes a snapshot; `make` reads the snapshot only.
+    """
 
     def fetch(raw: Path) -> None:
         tree = open_tree(path)
@@ -147,7 +151,7 @@ def own(
 
 
 def read_files(tree: Tree, listings: dict[str, Listing], name: str) -> ImageData:
-    """Both splits' images, read at once: what is wrong with them is said at once."""
+    """Read the images of both splits together, so that one report names all problems."""
     attributes = listings["train"].attributes
     frame = digit_frame(name) if attributes is None else square_face
     pictures = read_pictures(tree, [file for listing in listings.values() for file in listing.files], frame)

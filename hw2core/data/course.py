@@ -1,4 +1,4 @@
-"""The course's own folders, in each of the layouts it has had.
+"""The folders that the course hands out, in the layout of each year.
 
     2019, 2020   hw3_data/face/{train,test}/ with train.csv, test.csv of attributes
                  hw3_data/digits/<domain>/{train,test}/ with train.csv, test.csv
@@ -6,8 +6,8 @@
     2022, 2023   hw2_data/face/{train,val}/ without tables
                  hw2_data/digits/<domain>/data/ with train.csv, val.csv
 
-What the course calls val in 2022 is the test set here. A test.csv beside it is not read: the course kept those images
-and labels to itself.
+The val set of 2022 is the test set here. A test.csv beside it is not read: the course did not publish its images and
+labels.
 """
 
 import re
@@ -15,14 +15,14 @@ import re
 from hw2core.data.listings import (
     Listing,
     digits,
-    exactly,
+    entries,
     faces,
+    finder_by_path,
     images_in,
     list_bare_folders,
     list_split_folders,
     match,
     refuse_images_beside,
-    rooms,
 )
 from hw2core.data.problems import Problems
 from hw2core.data.trees import Tree
@@ -32,7 +32,7 @@ FACES = "celeba"  # the course's face/
 
 
 def list_splits(tree: Tree, dataset: str) -> dict[str, Listing]:
-    """The train and test set of mnistm, usps, svhn or celeba, wherever in the tree the course's folders begin."""
+    """The train and test sets of mnistm, usps, svhn or celeba. The course's folders may start anywhere in the tree."""
     if dataset == FACES:
         home = find_home(tree, "face/", [("train/", "test/"), ("train/", "val/")])
     else:
@@ -40,7 +40,7 @@ def list_splits(tree: Tree, dataset: str) -> dict[str, Listing]:
     problems = Problems()
     if dataset == FACES:
         splits = list_faces(tree, home, problems)
-    elif "data/" in rooms(tree, home):
+    elif "data/" in entries(tree, home):
         splits = list_pool(tree, home, problems)
     else:
         splits = list_split_folders(tree, home, ("train", "test"), digits, problems)
@@ -49,7 +49,7 @@ def list_splits(tree: Tree, dataset: str) -> dict[str, Listing]:
 
 
 def list_faces(tree: Tree, home: str, problems: Problems) -> list[Listing]:
-    there = rooms(tree, home)
+    there = entries(tree, home)
     folders = ("train", "test" if "test/" in there else "val")
     if there & {f"{folder}.csv" for folder in folders}:
         return list_split_folders(tree, home, folders, faces, problems)
@@ -57,18 +57,18 @@ def list_faces(tree: Tree, home: str, problems: Problems) -> list[Listing]:
 
 
 def list_pool(tree: Tree, home: str, problems: Problems) -> list[Listing]:
-    """The images of both splits in one folder: the tables say which is in which."""
+    """Splits whose images share one folder; the tables assign the images."""
     refuse_images_beside(tree, home, ["data"], problems)
     images = images_in(tree, f"{home}data/", problems)
     tables = [f"{home}train.csv", f"{home}val.csv"]
-    return digits(*match(tree, tables, images.values(), exactly(images), problems), problems)
+    return digits(*match(tree, tables, images.values(), finder_by_path(images), problems), problems)
 
 
 def find_home(tree: Tree, folder: str, layouts: list[tuple[str, ...]]) -> str:
-    """The one folder of this name, wherever it is, in which things lie in one of the layouts."""
+    """The one folder of this name, at any depth, whose content matches one of the layouts."""
     pattern = re.compile(rf"(?:[^/]+/)*?{folder}(?=.)")
     named = sorted({found[0] for file in tree.files if (found := pattern.match(file))})
-    homes = [home for home in named if any(set(layout) <= rooms(tree, home) for layout in layouts)]
+    homes = [home for home in named if any(set(layout) <= entries(tree, home) for layout in layouts)]
     if not homes:
         wanted = " or ".join(" and ".join(layout) for layout in layouts)
         raise UserError(
@@ -76,5 +76,7 @@ def find_home(tree: Tree, folder: str, layouts: list[tuple[str, ...]]) -> str:
             "give the course's hw2_data or hw3_data, or the folder or archive that holds it"
         )
     if len(homes) > 1:
-        raise UserError(f"{tree.name}: has both {homes[0]} and {homes[1]}; give a folder that holds but one")
+        raise UserError(
+            f"{tree.name}: has both {homes[0]} and {homes[1]}; give a folder that holds only one of them"
+        )
     return homes[0]

@@ -1,7 +1,7 @@
-"""Published files brought to a folder, whole and verified, from the first address that gives the right one.
+"""Download public files to a folder, resumable and verified, from the first address that serves the right content.
 
-What has come of a file lies in `.<name>.part` beside where it will be and outlives whatever cuts the download
-off; the next try, now or another day, asks only for the rest. A file has its name only when it is right.
+A partial download is stored as `.<name>.part` beside its target and survives any interruption. The next attempt
+requests only the remaining bytes. A file gets its name only after its checksum has been verified.
 """
 
 import hashlib
@@ -26,80 +26,82 @@ from urllib.request import Request, urlopen
 from hw2core.errors import UserError
 
 BLOCK = 1 << 20  # bytes
-BEGINNING = 512  # bytes that tell a web page from a file
-TIMEOUT = 30  # seconds in which a server has to say something
-PAUSES = (1, 2, 4)  # seconds, between four tries of an address
-PASSING = (ConnectionError, TimeoutError, BadStatusLine, SSLEOFError)
+HEAD = 512  # bytes that are enough to recognize a web page
+TIMEOUT = 30  # seconds without data
+PAUSES = (1, 2, 4)  # seconds between the four attempts at an address
+TRANSIENT = (ConnectionError, TimeoutError, BadStatusLine, SSLEOFError)
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A published file: where it is, and how one knows that it is the right one."""
+    """A public file: its addresses and checksums."""
 
     name: str
-    group: str  # the collection it belongs to: a mirror may keep it in a folder of this name
+    group: str  # its collection; a mirror may use it as a folder name
     addresses: tuple[str, ...]  # tried in order
-    checksum: str  # "sha256:..." or "md5:..." of the file as published; "" if none is published
-    # A mirror may have packed the file anew: one whose `contents` give `contents_checksum` is right as well.
-    # Of an unreadable file it raises ValueError, OSError or EOFError.
+    checksum: str  # "sha256:..." or "md5:..." of the published file; "" if none is published
+    # A mirror may have recompressed the file: it is also valid if `contents` returns `contents_checksum`.
+    # `contents` raises ValueError, OSError or EOFError for an unreadable file.
     contents: Callable[[Path], str] | None = None
     contents_checksum: str = ""
 
 
 class AddressError(Exception):
-    """An address does not give the file, and asking it again would not help."""
+    """An address does not serve the file, and a retry would not help."""
 
 
-class PassingError(AddressError):
-    """An address has not given the file this time; it may after a pause."""
+class TransientError(AddressError):
+    """An address failed to serve the file this time; a retry after a pause may succeed."""
 
-    def __init__(self, said: str, wanted_pause: int | None = None) -> None:
-        super().__init__(said)
-        self.wanted_pause = wanted_pause
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
-def bring(remotes: Sequence[Remote], folder: Path, mirror: str | None, found_in: Sequence[Path] = ()) -> None:
-    """Make `folder` hold every file, right: as it lies there already, found nearby, or downloaded."""
-    base = address_of_mirror(mirror) if mirror else None
+def fetch_files(
+    remotes: Sequence[Remote], folder: Path, mirror: str | None, local_folders: Sequence[Path] = ()
+) -> None:
+    """Put every file into `folder`: keep it if it is there, else copy it from a local folder, else download it."""
+    base = mirror_address(mirror) if mirror else None
     folder.mkdir(parents=True, exist_ok=True)
     problems = []
     for remote in remotes:
         try:
-            bring_one(remote, folder, base, found_in)
+            fetch_file(remote, folder, base, local_folders)
         except UserError as problem:
             problems.append(str(problem))
     if problems:
         raise UserError("\n".join(problems))
 
 
-def bring_one(remote: Remote, folder: Path, mirror: str | None, found_in: Sequence[Path]) -> None:
+def fetch_file(remote: Remote, folder: Path, mirror: str | None, local_folders: Sequence[Path]) -> None:
     path = folder / remote.name
     part = folder / f".{remote.name}.part"
     if path.exists():
-        if not right(path, remote):
+        if not is_valid(path, remote):
             raise UserError(
-                f"{os.path.relpath(path)}: {what_is_wrong(path, remote)}; "
-                "delete it, and it is brought anew, or put the right one in its place"
+                f"{os.path.relpath(path)}: {describe_mismatch(path, remote)}; "
+                "delete it to download it again, or replace it with the right file"
             )
-    elif found := find(remote, found_in):
+    elif found := find_local(remote, local_folders):
         copy(found, path)
     else:
         download(remote, part, mirror)
-        settle(part, path)
-    part.unlink(missing_ok=True)  # of an earlier download, needed no more
+        commit(part, path)
+    part.unlink(missing_ok=True)  # of an earlier download
 
 
-def find(remote: Remote, folders: Sequence[Path]) -> Path | None:
+def find_local(remote: Remote, folders: Sequence[Path]) -> Path | None:
     for found in (folder / remote.name for folder in folders):
         if found.exists():
-            if right(found, remote):
+            if is_valid(found, remote):
                 return found
-            print(f"{os.path.relpath(found)}: {what_is_wrong(found, remote)}; passed over", file=sys.stderr)
+            print(f"{os.path.relpath(found)}: {describe_mismatch(found, remote)}; ignored", file=sys.stderr)
     return None
 
 
-def right(path: Path, remote: Remote) -> bool:
-    """Whether a file is the one that was published, or at least holds the same."""
+def is_valid(path: Path, remote: Remote) -> bool:
+    """Whether a file is the published one, or has the same contents."""
     assert remote.checksum or (remote.contents and remote.contents_checksum), remote.name
     if remote.checksum and checksum(path, remote) == remote.checksum:
         return True
@@ -110,7 +112,7 @@ def right(path: Path, remote: Remote) -> bool:
 
 
 def checksum(path: Path, remote: Remote) -> str:
-    """As the remote's own is written, by the algorithm that it names."""
+    """The checksum of a file, by the algorithm of the remote's checksum."""
     algorithm = remote.checksum.partition(":")[0]
     digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
@@ -119,18 +121,18 @@ def checksum(path: Path, remote: Remote) -> str:
     return f"{algorithm}:{digest.hexdigest()}"
 
 
-def what_is_wrong(path: Path, remote: Remote) -> str:
-    """For a file that is not right: why, in a few words."""
+def describe_mismatch(path: Path, remote: Remote) -> str:
+    """Why a file is not valid, in a few words."""
     with path.open("rb") as file:
-        if is_web_page(file.read(BEGINNING)):
+        if is_web_page(file.read(HEAD)):
             return "a web page, not the file"
     if not remote.checksum:
-        return "its contents differ from what was published, or cannot be read"
-    return f"its checksum differs ({short(remote.checksum)} expected, {short(checksum(path, remote))} found)"
+        return "its contents differ from the published file, or cannot be read"
+    return f"wrong checksum ({short(remote.checksum)} expected, {short(checksum(path, remote))} found)"
 
 
-def is_web_page(beginning: bytes) -> bool:
-    return beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and b"html" in beginning.lower()
+def is_web_page(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and b"html" in head.lower()
 
 
 def short(checksum: str) -> str:
@@ -142,35 +144,35 @@ def copy(source: Path, path: Path) -> None:
     draft = path.with_name(f".{path.name}.copy")
     try:
         shutil.copyfile(source, draft)
-        settle(draft, path)
+        commit(draft, path)
     finally:
         draft.unlink(missing_ok=True)
 
 
-def settle(draft: Path, path: Path) -> None:
-    """Give a right file its name, once it is on the disk."""
+def commit(draft: Path, path: Path) -> None:
+    """Rename a verified file to its final name, after its content is on disk."""
     with draft.open("r+b") as file:
         os.fsync(file.fileno())
     os.replace(draft, path)
 
 
 def download(remote: Remote, part: Path, mirror: str | None) -> None:
-    """Make the part whole and right, from whichever address."""
-    answers = []
+    """Complete and verify the partial file, from the first address that succeeds."""
+    failures = []
     for address in addresses(remote, mirror):
         try:
-            return complete(part, remote, address)
+            return download_from(part, remote, address)
         except AddressError as error:
-            answers.append(f"{place(address)}: {error}")
-    said = "; ".join(dict.fromkeys(answers)) or "it has no address"
-    by_hand = os.path.relpath(part.parent.parent)
+            failures.append(f"{origin(address)}: {error}")
+    reasons = "; ".join(dict.fromkeys(failures)) or "it has no address"
+    manual = os.path.relpath(part.parent.parent)
     raise UserError(
-        f"{remote.name}: not downloaded ({said}); download it by other means and put it in {by_hand}/, "
+        f"{remote.name}: not downloaded ({reasons}); download it in another way and put it into {manual}/, "
         "or set data.mirror"
     )
 
 
-def address_of_mirror(mirror: str) -> str:
+def mirror_address(mirror: str) -> str:
     scheme, separator, _ = mirror.partition("://")
     if separator and scheme.lower() in ("http", "https", "file"):
         return mirror.rstrip("/")
@@ -186,60 +188,60 @@ def addresses(remote: Remote, mirror: str | None) -> Iterator[str]:
     yield from remote.addresses
 
 
-def place(address: str) -> str:
-    """What tells an address from others in an error: its host, without a password, or a local path."""
+def origin(address: str) -> str:
+    """The origin of an address in error messages: the host without credentials, or a local path."""
     host, _, path = address.partition("://")[2].partition("/")
     return host.rpartition("@")[2] or f"/{path}"
 
 
-def complete(part: Path, remote: Remote, address: str) -> None:
-    """Make of the part the whole and right file. A wrong one is deleted: it would spoil every later try."""
+def download_from(part: Path, remote: Remote, address: str) -> None:
+    """Complete and verify the partial file. An invalid one is deleted, because no later attempt could complete it."""
     for _ in range(2):
-        began_at = receive_patiently(part, remote.name, address)
-        if right(part, remote):
+        start = receive_with_retries(part, remote.name, address)
+        if is_valid(part, remote):
             return
-        wrong = what_is_wrong(part, remote)
+        mismatch = describe_mismatch(part, remote)
         part.unlink()
-        if began_at == 0:  # else the fault may lie in what was there before: once more from nothing
+        if start == 0:  # otherwise the old part may be the invalid one: retry once from the beginning
             break
-    raise AddressError(wrong)
+    raise AddressError(mismatch)
 
 
-def receive_patiently(part: Path, name: str, address: str) -> int:
-    for usual_pause in PAUSES:
+def receive_with_retries(part: Path, name: str, address: str) -> int:
+    for default_pause in PAUSES:
         try:
             return receive(part, name, address)
-        except PassingError as error:
-            pause(error.wanted_pause or usual_pause)
+        except TransientError as error:
+            pause(error.retry_after or default_pause)
     return receive(part, name, address)
 
 
 def pause(seconds: float) -> None:
-    """Let a server recover. Tests put something else here."""
+    """Wait before the next attempt. Tests replace this function."""
     time.sleep(seconds)
 
 
 def receive(part: Path, name: str, address: str) -> int:
-    """Add to the part what it lacks. Returns where in the file the answer began: at 0 if all was sent."""
-    there = part.stat().st_size if part.exists() else 0
-    for asked in dict.fromkeys((there, 0)):  # all of it, if the rest is asked for and something else is sent
-        response = ask(address, asked)
+    """Append the missing bytes to the partial file. Returns the offset of the response, 0 for the whole file."""
+    size = part.stat().st_size if part.exists() else 0
+    for offset in dict.fromkeys((size, 0)):  # request the whole file if the server sends another range
+        response = request(address, offset)
         if response is None:
-            return there
+            return size
         with response:
-            begin, length = extent(response)
-            if begin in (0, asked):
-                keep(part, name, response, begin, length)
+            begin, length = response_range(response)
+            if begin in (0, offset):
+                write_response(part, name, response, begin, length)
                 return begin
-    raise AddressError("sends another part of the file than it was asked for")
+    raise AddressError("sends a range that was not requested")
 
 
-def ask(address: str, start: int) -> Any:
-    """The answer to a request for a file from `start` on; None if the server has no more of it."""
+def request(address: str, start: int) -> Any:
+    """Request a file from byte `start`; None if the file has no bytes from there on."""
     headers = {"User-Agent": "hw2core", "Accept-Encoding": "identity"}
     if start:
         headers["Range"] = f"bytes={start}-"
-    with network():
+    with network_errors():
         try:
             return urlopen(Request(address, headers=headers), timeout=TIMEOUT)
         except HTTPError as error:
@@ -249,43 +251,43 @@ def ask(address: str, start: int) -> Any:
             return None
 
 
-def extent(response: Any) -> tuple[int, int | None]:
-    """Where in the file an answer begins, and the length of the whole file if the answer tells it."""
+def response_range(response: Any) -> tuple[int, int | None]:
+    """The offset at which a response begins, and the length of the whole file if the response states it."""
     headers = response.headers
     if response.status != 206:
-        sent = headers.get("Content-Length", "")
-        return 0, int(sent) if sent.isdecimal() else None
-    told = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("Content-Range", ""))
-    if not told:
+        stated = headers.get("Content-Length", "")
+        return 0, int(stated) if stated.isdecimal() else None
+    match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("Content-Range", ""))
+    if not match:
         return -1, None
-    begin, last, length = told.groups()
+    begin, last, length = match.groups()
     return int(begin), int(last) + 1 if length == "*" else int(length)
 
 
-def keep(part: Path, name: str, response: Any, begin: int, length: int | None) -> None:
-    """Write an answer into the part, over what is there: an answer that is cut off takes nothing away."""
-    from tqdm import tqdm  # here, since most runs download nothing
+def write_response(part: Path, name: str, response: Any, begin: int, length: int | None) -> None:
+    """Write a response over the partial file. An interrupted response never shortens it."""
+    from tqdm import tqdm  # here, because most runs download nothing
 
-    with network():
-        beginning = response.read(BEGINNING)
-    if begin == 0 and is_web_page(beginning):
+    with network_errors():
+        head = response.read(HEAD)
+    if begin == 0 and is_web_page(head):
         raise AddressError("a web page, not the file")
     part.touch()
     bar = tqdm(desc=name, total=length, initial=begin, unit="B", unit_scale=True, leave=False, disable=None)
     with part.open("r+b") as file, bar:
         file.seek(begin)
-        for block in chain((beginning,), blocks(response)):
+        for block in chain((head,), blocks(response)):
             file.write(block)
             bar.update(len(block))
         if length is not None and file.tell() < length:
-            raise PassingError("the connection was cut")
+            raise TransientError("the connection was interrupted")
         file.truncate()
 
 
 def blocks(response: Any) -> Iterator[bytes]:
-    """What comes, as it comes: of a broken connection nothing that had arrived is lost."""
+    """Yield data as it arrives, so that a broken connection loses nothing that was received."""
     while True:
-        with network():
+        with network_errors():
             block = response.read1(BLOCK)
         if not block:
             return
@@ -293,29 +295,29 @@ def blocks(response: Any) -> Iterator[bytes]:
 
 
 @contextmanager
-def network() -> Iterator[None]:
-    """Tell in a few words what went wrong with an address; our own disk is not meant here."""
+def network_errors() -> Iterator[None]:
+    """Convert errors of the network to AddressError with a short message. Disk errors are raised outside this context."""
     try:
         yield
     except HTTPError as error:
         error.close()
-        said = brief(f"{error.code} {error.reason}")
+        message = shorten(f"{error.code} {error.reason}")
         if error.code == 429 or error.code >= 500:
-            raise PassingError(said, wanted_pause(error)) from None
-        raise AddressError(said) from None
+            raise TransientError(message, retry_after(error)) from None
+        raise AddressError(message) from None
     except IncompleteRead:
-        raise PassingError("the connection was cut") from None
+        raise TransientError("the connection was interrupted") from None
     except (OSError, HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, URLError) else error
-        said = brief(getattr(reason, "strerror", None) or str(reason) or type(reason).__name__)
-        raise (PassingError if isinstance(reason, PASSING) else AddressError)(said) from None
+        message = shorten(getattr(reason, "strerror", None) or str(reason) or type(reason).__name__)
+        raise (TransientError if isinstance(reason, TRANSIENT) else AddressError)(message) from None
 
 
-def wanted_pause(error: HTTPError) -> int | None:
-    """The seconds that a server asks for, if one can wait that long."""
-    asked_for = error.headers.get("Retry-After", "")
-    return int(asked_for) if re.fullmatch("[1-9][0-9]?", asked_for) else None
+def retry_after(error: HTTPError) -> int | None:
+    """The seconds in the Retry-After header, if they are at most 99."""
+    seconds = error.headers.get("Retry-After", "")
+    return int(seconds) if re.fullmatch("[1-9][0-9]?", seconds) else None
 
 
-def brief(said: str) -> str:
-    return " ".join(said.split())[:100]
+def shorten(message: str) -> str:
+    return " ".join(message.split())[:100]

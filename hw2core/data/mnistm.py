@@ -1,8 +1,8 @@
 """MNIST-M: MNIST's digits blended into the photos of BSDS500 (Ganin et al., JMLR 2016).
 
-The recipe of the archive was never published with its random numbers. mnistm_crops.npz holds what was measured on
-the archive's images: for each the photo and the corner that its background was cut from. With it the archive's
-59,001 + 9,001 images are made again, bit for bit.
+The random numbers of the archive were never published. mnistm_crops.npz holds, for each image of the archive, the
+photo and the corner of its background crop, recovered from the images themselves. With this table the 59,001 + 9,001
+images of the archive are rebuilt bit for bit.
 """
 
 import hashlib
@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hw2core.data.blend import blend
-from hw2core.data.store import Split
+from hw2core.engine.images import Split
 
-SIZE, DIGIT = 32, 28  # pixels a side of the archive's images, and of the digit in the middle of each
+SIZE, DIGIT = 32, 28  # side of the archive's images, and of the digit in the center of each, in pixels
 ARCHIVE_MD5 = {"train": "47714d32525a42d37bfc15679ea4bb36", "test": "31241b3e01d61fab054cdbef370a9da1"}
-"""Of the archive's images, one after another as bytes."""
+"""MD5 of the bytes of the archive's images, in order."""
 
 Photos = list[NDArray[np.uint8]]
 
 
 @cache
 def crops_table() -> dict[str, NDArray[np.generic]]:
-    """`photos`: their file names; for each split `_photo`, `_y` and `_x` of every image."""
+    """`photos`: file names; `<split>_photo`, `<split>_y`, `<split>_x`: the crop of every image."""
     with np.load(Path(__file__).with_name("mnistm_crops.npz"), allow_pickle=False) as table:
         return dict(table)
 
@@ -40,7 +40,7 @@ def decode(photos: list[bytes]) -> Photos:
 
 
 def rebuild(mnist: dict[str, Split], photos: Photos) -> dict[str, Split]:
-    """The archive's images (n, 32, 32, 3). Image i of a split is made of MNIST's digit i of the same split."""
+    """Rebuild the archive's images (n, 32, 32, 3). Image i uses digit i of the same split of MNIST."""
     table = crops_table()
     splits = {}
     for name, digits in mnist.items():
@@ -52,8 +52,8 @@ def rebuild(mnist: dict[str, Split], photos: Photos) -> dict[str, Split]:
     return splits
 
 
-def blend_anew(mnist: dict[str, Split], photos: Photos, seed: int) -> dict[str, Split]:
-    """All of MNIST's digits in 28x28 crops drawn by a seed, as the course made its own MNIST-M."""
+def blend_with_seed(mnist: dict[str, Split], photos: Photos, seed: int) -> dict[str, Split]:
+    """Blend every MNIST digit into a random 28x28 crop, as in the course's own MNIST-M."""
     splits = {}
     for name, digits in mnist.items():
         rng = np.random.default_rng([seed, *f"mnistm/{name}".encode()])

@@ -1,4 +1,4 @@
-"""Image files to one array: every file is read strictly, and all that is wrong with any is said together."""
+"""Read image files into one array. Reading is strict, and one report names the problems of all files."""
 
 import warnings
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from hw2core.data.problems import FileError, Problems
 from hw2core.data.trees import Tree
 from hw2core.workers import map_in_order
 
-CHUNK = 250  # images to a task
-FEW = 2000  # so many are read before other processes would have started
+CHUNK = 250  # images per task
+SERIAL = 2000  # up to so many images, reading takes less time than starting worker processes
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """What became of some files: the pictures (n, height, width, 3) and modes of the good, the problems of others."""
+    """The result for some files: pixels (n, height, width, 3) and (file, mode) of valid files, problems of the others."""
 
     pictures: NDArray[np.uint8]
     modes: list[tuple[str, str]]
@@ -28,15 +28,17 @@ class Chunk:
 
 
 def read_pictures(tree: Tree, files: list[str], frame: Frame) -> NDArray[np.uint8]:
-    """The images (n, height, width, 3), each framed. Of many, other processes do the work: `frame` must be what can
-    be sent there, a function of a module, and the module one that is soon imported."""
+    """Read images (n, height, width, 3) in the order of `files`, each passed through `frame`.
+
+    Many images are read by worker processes: `frame` must be picklable, a function of a module that imports fast.
+    """
     parts = (tree.part(files[at : at + CHUNK]) for at in range(0, len(files), CHUNK))
     read = partial(read_chunk, frame=frame)
     problems = Problems()
     modes: list[tuple[str, str]] = []
     pictures = None
     with tqdm(total=len(files), desc=tree.name, unit="image", leave=False, disable=None) as bar:
-        for chunk in map(read, parts) if len(files) <= FEW else map_in_order(read, parts):
+        for chunk in map(read, parts) if len(files) <= SERIAL else map_in_order(read, parts):
             problems.found += chunk.problems
             if not problems.found:
                 if pictures is None:
@@ -51,12 +53,12 @@ def read_pictures(tree: Tree, files: list[str], frame: Frame) -> NDArray[np.uint
 
 
 def refuse_mixture(tree: Tree, modes: list[tuple[str, str]], problems: Problems) -> None:
-    """Grey among colour, or colour among grey."""
-    grey, colour = ([file for file, mode in modes if mode == wanted] for wanted in ("L", "RGB"))
-    if len(grey) <= len(colour):
-        few, what, remedy = grey, f"is grey, {len(colour)} others are colour", "convert it to RGB"
+    """Report gray images among color images, or color among gray: the minority is named."""
+    gray, color = ([file for file, mode in modes if mode == wanted] for wanted in ("L", "RGB"))
+    if len(gray) <= len(color):
+        few, what, remedy = gray, f"is gray, {len(color)} others are color", "convert it to RGB"
     else:
-        few, what, remedy = colour, f"is colour, {len(grey)} others are grey", "convert it to grey"
+        few, what, remedy = color, f"is color, {len(gray)} others are gray", "convert it to gray"
     for file in few:
         problems.add(f"{tree.name}/{file}", what, remedy)
 
@@ -64,7 +66,9 @@ def refuse_mixture(tree: Tree, modes: list[tuple[str, str]], problems: Problems)
 def read_chunk(tree: Tree, frame: Frame) -> Chunk:
     pictures, modes, problems = [], [], []
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Pillow warns of is refused below, or does not touch the pixels
+        warnings.simplefilter(
+            "ignore"
+        )  # Pillow warns of what decode() refuses or of what does not affect the pixels
         for file in tree.files:
             try:
                 picture = decode(f"{tree.name}/{file}", tree.read(file))
@@ -73,5 +77,5 @@ def read_chunk(tree: Tree, frame: Frame) -> Chunk:
             except FileError as error:
                 problems.append(error)
             except UnfitError as unfit:
-                problems.append(FileError(f"{tree.name}/{file}", str(unfit), "give images of one size"))
+                problems.append(FileError(f"{tree.name}/{file}", str(unfit), "use images of one size"))
     return Chunk(np.array(pictures, dtype=np.uint8), modes, problems)

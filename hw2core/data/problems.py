@@ -1,4 +1,4 @@
-"""All that is wrong with a user's files, said in one report."""
+"""Problems of a user's files, collected into one report."""
 
 from hw2core.errors import UserError
 
@@ -6,7 +6,7 @@ SHOWN = 10
 
 
 class FileError(UserError):
-    """What is wrong with one file, and what to do about it."""
+    """One file, what is wrong with it, and what to do."""
 
     def __init__(self, place: str, what: str, remedy: str) -> None:
         super().__init__(place, what, remedy)
@@ -17,14 +17,14 @@ class FileError(UserError):
 
     @property
     def fact(self) -> str:
-        """One line, whatever is in the name of the file."""
+        """The problem on one printable line; other characters in file names are escaped."""
         return "".join(
-            sign if sign.isprintable() else ascii(sign)[1:-1] for sign in f"{self.place}: {self.what}"
+            char if char.isprintable() else ascii(char)[1:-1] for char in f"{self.place}: {self.what}"
         )
 
 
 class Problems:
-    """Collects problems; a remedy that is common to all is said once, at the end."""
+    """Collects problems. The report shows the first SHOWN, and a remedy shared by all of them only once."""
 
     def __init__(self) -> None:
         self.found: list[FileError] = []

@@ -1,4 +1,4 @@
-"""The published sets: where their files are, how one knows that they are the right ones, and what is made of them."""
+"""The public datasets: addresses and checksums of their files, and the images made from them."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,19 +12,19 @@ import numpy as np
 from hw2core.data import mnistm
 from hw2core.data.fetch import Remote
 from hw2core.data.formats import (
+    decompress_gzip,
     read_attributes,
     read_idx,
     read_partition,
     read_photos,
     read_svhn,
     read_usps,
-    unpack_gzip,
 )
 from hw2core.data.frames import DECISIONS, Frame, crop_mnistm, frame_all, resize_digit, square_face
 from hw2core.data.pictures import read_pictures
-from hw2core.data.store import ImageData, Split
 from hw2core.data.trees import open_tree
-from hw2core.params import Public
+from hw2core.engine.images import ImageData, Split
+from hw2core.settings.models import Public
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def sha256(content: bytes) -> str:
 
 
 def idx_contents(path: Path) -> str:
-    return sha256(unpack_gzip(path))
+    return sha256(decompress_gzip(path))
 
 
 def usps_contents(path: Path) -> str:
@@ -118,7 +118,7 @@ BSDS500 = Remote(
         "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz",
         "http://www.eecs.berkeley.edu/Research/Projects/CS/vision/grouping/BSR/BSR_bsds500.tgz",
     ),
-    # No checksum of the archive is published; that of the 200 photos which are used tells as much.
+    # No checksum of the archive is published. The checksum of the 200 photos in use identifies it.
     "",
     photos_contents,
     "sha256:e83930965270f23326171f68f45910225d7527dca4429c962175645397e81f11",
@@ -133,7 +133,7 @@ CELEBA = (
 
 
 def files(dataset: str, settings: Public) -> tuple[Remote, ...]:
-    """What has to be brought for a dataset."""
+    """The files of a dataset."""
     return {
         "mnist": MNIST,
         "mnistm": (*MNIST, BSDS500),
@@ -144,7 +144,7 @@ def files(dataset: str, settings: Public) -> tuple[Remote, ...]:
 
 
 def make(dataset: str, folder: Path, settings: Public) -> ImageData:
-    """The images that are made of a dataset's files."""
+    """Make the images of a dataset from its files."""
     if dataset == "celeba":
         return make_celeba(folder, settings)
     makers: dict[str, Callable[[Path, Public], ImageData]] = {
@@ -155,7 +155,7 @@ def make(dataset: str, folder: Path, settings: Public) -> ImageData:
     }
     data = makers[dataset](folder, settings)
     if settings.split == "course2022":
-        about = f"{data.about}; train and test pooled and split anew by the course's rule of 2022"
+        about = f"{data.about}; train and test pooled and split again by the course's rule of 2022"
         return replace(data, splits=split_of_2022(data.splits, dataset, settings.seed), about=about)
     return data
 
@@ -163,12 +163,12 @@ def make(dataset: str, folder: Path, settings: Public) -> ImageData:
 def make_mnist(folder: Path, settings: Public) -> ImageData:
     return ImageData(
         framed(mnist_splits(folder), resize_digit),
-        "MNIST, 28x28 as published, grey repeated in three channels",
+        "MNIST, 28x28 as published, gray repeated in three channels",
     )
 
 
 def mnist_splits(folder: Path) -> dict[str, Split]:
-    """MNIST as it is, (n, 28, 28)."""
+    """MNIST unchanged, (n, 28, 28)."""
     train_images, train_labels, test_images, test_labels = (
         reading(folder / file.name, read_idx) for file in MNIST
     )
@@ -180,19 +180,17 @@ def make_mnistm(folder: Path, settings: Public) -> ImageData:
     photos = mnistm.decode(reading(folder / BSDS500.name, partial(read_photos, names=names)))
     mnist = mnist_splits(folder)
     if settings.mnistm == "course":
-        about = (
-            "MNIST-M of the course's kind: all of MNIST's digits in 28x28 crops of BSDS500's training photos"
-        )
-        return ImageData(mnistm.blend_anew(mnist, photos, settings.seed), about)
+        about = "MNIST-M as in the course: every MNIST digit blended into a 28x28 crop of BSDS500's training photos"
+        return ImageData(mnistm.blend_with_seed(mnist, photos, settings.seed), about)
     frame = crop_mnistm if settings.mnistm_frame == "crop" else resize_digit
     archive = mnistm.rebuild(mnist, photos)
     md5 = mnistm.md5_of(archive)
     same = (
         "bit for bit"
         if md5 == mnistm.ARCHIVE_MD5
-        else "but not to the bit, as this machine decodes JPEG otherwise"
+        else "but not bit for bit, because this machine decodes JPEG differently"
     )
-    about = f"MNIST-M, the archive's images made again, {same}; {DECISIONS[frame]}"
+    about = f"MNIST-M, the images of the archive rebuilt {same}; {DECISIONS[frame]}"
     return ImageData(framed(archive, frame), about, checksums=md5)
 
 
@@ -208,7 +206,7 @@ def make_svhn(folder: Path, settings: Public) -> ImageData:
     which = "cropped digits with the extra set" if settings.svhn_extra else "cropped digits"
     return ImageData(
         framed({"train": pool([train, *extra]), "test": test}, resize_digit),
-        f"SVHN's {which}, 32x32; {DECISIONS[resize_digit]}",
+        f"SVHN, {which}, 32x32; {DECISIONS[resize_digit]}",
     )
 
 
@@ -222,12 +220,12 @@ def make_celeba(folder: Path, settings: Public) -> ImageData:
         images = [image for image, part in partition.items() if part == number][:count]
         pictures = read_pictures(tree, [f"img_align_celeba/{image}" for image in images], square_face)
         splits[name] = Split(pictures, np.stack([attributes_of[image] for image in images]))
-    about = f"CelebA, aligned photos, the first of its training and of its test set; {DECISIONS[square_face]}"
+    about = f"CelebA, aligned photos, the first ones of its training and test sets; {DECISIONS[square_face]}"
     return ImageData(splits, about, attributes)
 
 
 def reading(path: Path, read: Callable[[Path], T]) -> T:
-    """What `read` makes of a file, whose name is in every complaint."""
+    """Call `read`, and add the file name to its error message."""
     try:
         return read(path)
     except ValueError as error:
@@ -245,8 +243,10 @@ def pool(splits: list[Split]) -> Split:
 
 
 def split_of_2022(splits: dict[str, Split], dataset: str, seed: int) -> dict[str, Split]:
-    """The course's rule of 2022: train and test pooled, 80 % of them kept, those divided 80 to 20; each time
-    rounded down. Its random numbers are not known; the seed draws others."""
+    """The course's rule of 2022: pool train and test, keep 80 %, split these 80 to 20, rounding down each time.
+
+    The course's random numbers are not known; the seed gives other ones.
+    """
     whole = pool(list(splits.values()))
     rng = np.random.default_rng([seed, *f"split/{dataset}".encode()])
     order = rng.permutation(len(whole))

@@ -1,4 +1,4 @@
-"""A user's own images as they were when they were read, in one archive: what is made of them later has not changed."""
+"""Snapshot of a user's own images in one archive, so that later changes to the originals have no effect."""
 
 import csv
 import io
@@ -10,15 +10,15 @@ from pathlib import Path
 from hw2core.data.folder import common_folder, list_splits
 from hw2core.data.labels import IMAGE, LABEL
 from hw2core.data.listings import Listing
-from hw2core.data.store import UNKNOWN, shown
 from hw2core.data.trees import Tree, open_tree
+from hw2core.engine.images import UNKNOWN, relative_path
 
 NAME = "images.zip"
-DATE = (1980, 1, 1, 0, 0, 0)  # zip's first: the same images are the same bytes whenever they are packed
+DATE = (1980, 1, 1, 0, 0, 0)  # the earliest date of zip: equal images give equal bytes at any time
 
 
 def take(tree: Tree, listings: dict[str, Listing], folder: Path) -> None:
-    """Pack the images as they are, train/ and test/, with train.csv and test.csv beside them."""
+    """Store the files unchanged in train/ and test/, with train.csv and test.csv beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{NAME}.{os.getpid()}"
     try:
@@ -35,13 +35,13 @@ def take(tree: Tree, listings: dict[str, Listing], folder: Path) -> None:
 
 
 def open_snapshot(folder: Path) -> tuple[Tree, dict[str, Listing]]:
-    """What `take` has packed."""
-    tree = open_tree(Path(shown(folder / NAME)))
-    return tree, list_splits(tree, test_share=0)  # it says itself which is which
+    """Open what `take` has written."""
+    tree = open_tree(Path(relative_path(folder / NAME)))
+    return tree, list_splits(tree, test_fraction=0)  # the folders define the splits
 
 
 def contents(tree: Tree, split: str, listing: Listing) -> Iterator[tuple[str, bytes]]:
-    # The folder they all lie in is left out: the rest of a path still tells one image from another.
+    # The folder that contains all files is dropped: the rest of each path is still unique.
     outside = len(common_folder(listing.files))
     names = [file[outside:] for file in listing.files]
     if listing.attributes != []:
@@ -52,7 +52,7 @@ def contents(tree: Tree, split: str, listing: Listing) -> Iterator[tuple[str, by
 
 def plain_file(name: str) -> zipfile.ZipInfo:
     member = zipfile.ZipInfo(name, DATE)
-    member.create_system, member.external_attr = 3, 0o644 << 16  # Unix, and readable when unpacked there
+    member.create_system, member.external_attr = 3, 0o644 << 16  # a regular Unix file, readable by everyone
     return member
 
 

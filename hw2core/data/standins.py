@@ -1,11 +1,11 @@
-"""The embedded default: three digit domains made on this machine from what its packages carry.
+"""The three digit domains of the embedded default, made from data bundled with the dependencies.
 
-    handwritten   scikit-learn's 8x8 handwritten digits, enlarged to fill the frame and shaken a little
-    blended       the same handwriting, smaller, blended into scikit-learn's photos by the MNIST-M recipe
-    printed       digits drawn from matplotlib's fonts, with colours, gradients, blur, noise and neighbours
+    handwritten   scikit-learn's 8x8 handwritten digits, enlarged and slightly distorted
+    blended       the same handwritten digits, smaller, blended into scikit-learn's photos by the MNIST-M recipe
+    printed       digits rendered in matplotlib's fonts, with colors, gradients, blur, noise and neighbors
 
-They stand in for nothing: a figure measured on them is theirs alone. The handwriting samples are divided
-once into those of the training sets and those of the test sets, for both domains made of them.
+Metrics measured on them say nothing about metrics on MNIST, MNIST-M, USPS or SVHN. The handwritten samples are split
+once into training and test samples, for both domains made from them, so that no test sample is seen in training.
 """
 
 import shutil
@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from hw2core.data.blend import blend
-from hw2core.data.store import Split
+from hw2core.engine.images import Split
 from hw2core.files import write_array
-from hw2core.params import Embedded
+from hw2core.settings.models import Embedded
 
 SIZE = 28
 PHOTOS = ("china", "flower")
-HANDWRITTEN, BLENDED = 1.05, 0.7  # how much of the frame's height a digit takes: as in USPS, as in MNIST-M
-ROOM = 3  # empty pixels put around an 8x8 digit before it is enlarged
-TEST_SAMPLES = 0.3  # share of the handwriting samples that only test images are made from
+HANDWRITTEN, BLENDED = 1.05, 0.7  # height of a digit relative to the image, as in USPS and in MNIST-M
+MARGIN = 3  # empty pixels added around an 8x8 digit before it is enlarged
+TEST_SAMPLES = 0.3  # fraction of the handwritten samples reserved for test images
 
 FONTS = (
     *(f"DejaVuSans{style}" for style in ("", "-Bold", "-Oblique", "-BoldOblique")),
@@ -63,15 +63,15 @@ def fetch_fonts(folder: Path) -> None:
 def make_handwritten(raw: Path, settings: Embedded) -> dict[str, Split]:
     return {
         name: Split(np.repeat(strokes[..., None], 3, axis=-1), labels)
-        for name, (strokes, labels) in draw_handwriting(raw, settings, "handwritten", HANDWRITTEN).items()
+        for name, (strokes, labels) in make_handwriting(raw, settings, "handwritten", HANDWRITTEN).items()
     }
 
 
 def make_blended(raw: Path, settings: Embedded) -> dict[str, Split]:
     photos = [read_array(raw / f"photo_{name}.npy") for name in PHOTOS]
     splits = {}
-    for name, (strokes, labels) in draw_handwriting(raw, settings, "blended", BLENDED).items():
-        rng = random_numbers(settings, "backgrounds", name)
+    for name, (strokes, labels) in make_handwriting(raw, settings, "blended", BLENDED).items():
+        rng = rng_for(settings, "backgrounds", name)
         crops = np.stack([random_crop(photos[rng.integers(len(photos))], rng) for _ in labels])
         splits[name] = Split(blend(crops, strokes > 127), labels)
     return splits
@@ -80,11 +80,11 @@ def make_blended(raw: Path, settings: Embedded) -> dict[str, Split]:
 def make_printed(raw: Path, settings: Embedded) -> dict[str, Split]:
     splits = {}
     for name, count in (("train", settings.train), ("test", settings.test)):
-        rng = random_numbers(settings, "printed", name)
-        fonts = FontCase(raw)
+        rng = rng_for(settings, "printed", name)
+        fonts = FontCache(raw)
         labels = (np.arange(count) % 10).astype(np.uint8)
         rng.shuffle(labels)
-        splits[name] = Split(np.stack([draw_printed(int(label), fonts, rng) for label in labels]), labels)
+        splits[name] = Split(np.stack([render_printed(int(label), fonts, rng) for label in labels]), labels)
     return splits
 
 
@@ -92,48 +92,52 @@ def read_array(path: Path) -> NDArray[np.uint8]:
     with path.open("rb") as file:
         try:
             return np.lib.format.read_array(file, allow_pickle=False)
-        except Exception as error:  # a damaged header is parsed as Python and fails as that does
+        except (
+            Exception
+        ) as error:  # numpy parses the header as a Python literal, which can raise almost anything
             raise ValueError(f"{path.name} is damaged: {' '.join(str(error).split())}") from None
 
 
-def random_numbers(settings: Embedded, *names: str) -> np.random.Generator:
-    """Random numbers that depend on the seed and on what they are for, on nothing drawn elsewhere."""
+def rng_for(settings: Embedded, *names: str) -> np.random.Generator:
+    """A generator that depends only on the seed and on the names of its purpose."""
     return np.random.default_rng([settings.seed, *"/".join(names).encode()])
 
 
-def draw_handwriting(
+def make_handwriting(
     raw: Path, settings: Embedded, domain: str, size: float
 ) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
-    """Strokes (n, 28, 28) and labels of a domain's train and test set, each from its own handwriting samples."""
+    """Strokes (n, 28, 28) and labels of the train and test sets of a domain, from disjoint handwritten samples."""
     digits, labels = read_array(raw / "digits.npy"), read_array(raw / "labels.npy")
     if digits.shape != (len(labels), 8, 8):
         raise ValueError(f"{len(labels)} labels for digits of shape {digits.shape}")
-    order = random_numbers(settings, "handwriting samples").permutation(len(digits))
+    order = rng_for(settings, "handwriting samples").permutation(len(digits))
     tests = round(TEST_SAMPLES * len(digits))
     splits = {}
     for name, samples, count in (
         ("test", order[:tests], settings.test),
         ("train", order[tests:], settings.train),
     ):
-        rng = random_numbers(settings, domain, name)
-        # Every sample is drawn once before any is drawn again, each time shaken differently.
+        rng = rng_for(settings, domain, name)
+        # Every sample is used once before any is used again, each time with another distortion.
         chosen = samples[np.arange(count) % len(samples)]
-        splits[name] = np.stack([shake(digits[i], size, rng) for i in chosen]), labels[chosen]
+        splits[name] = np.stack([distort(digits[i], size, rng) for i in chosen]), labels[chosen]
     return splits
 
 
-def shake(digit: NDArray[np.uint8], size: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """An 8x8 digit as 28x28 strokes: enlarged to about `size` of the frame, slightly turned, slanted, scaled
-    and moved, then made crisp."""
+def distort(digit: NDArray[np.uint8], size: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Enlarge an 8x8 digit to 28x28 strokes of about `size` times the image, with a small random affine map.
+
+    The contrast is increased afterwards, so that the strokes have sharp edges.
+    """
     picture_size = size * SIZE / 8
-    # Room around the 8x8 field lets strokes that touch its edge end softly.
-    digit = np.pad(digit, ROOM)
-    matrix = affine_back(
-        (4 + ROOM, 4 + ROOM),
+    # The margin gives strokes that touch the edge of the 8x8 image a smooth end.
+    digit = np.pad(digit, MARGIN)
+    matrix = inverse_affine(
+        (4 + MARGIN, 4 + MARGIN),
         (SIZE / 2 + rng.uniform(-1.5, 1.5), SIZE / 2 + rng.uniform(-1.5, 1.5)),
         scale=(picture_size * rng.uniform(0.88, 1.04), picture_size * rng.uniform(0.94, 1.06)),
         angle=rng.uniform(-0.12, 0.12),
-        slant=rng.uniform(-0.12, 0.12),
+        shear=rng.uniform(-0.12, 0.12),
     )
     picture = Image.fromarray(digit.astype(np.float32) / 16)
     large = np.asarray(
@@ -142,18 +146,20 @@ def shake(digit: NDArray[np.uint8], size: float, rng: np.random.Generator) -> ND
     return (np.clip((large - 0.25) * 2, 0, 1) * 255).round().astype(np.uint8)
 
 
-def affine_back(
-    old_middle: tuple[float, float],
-    new_middle: tuple[float, float],
+def inverse_affine(
+    source_center: tuple[float, float],
+    target_center: tuple[float, float],
     scale: tuple[float, float],
     angle: float,
-    slant: float,
+    shear: float,
 ) -> tuple[float, float, float, float, float, float]:
-    """The map from a new picture's pixels back to the old one's, as PIL wants it: the old picture is scaled,
-    slanted and turned about its middle, which comes to lie on the new one."""
-    (old_x, old_y), (new_x, new_y) = old_middle, new_middle
+    """The map from target pixels to source pixels that Pillow's transform expects.
+
+    The source is scaled, sheared and rotated about its center, which is moved to the center of the target.
+    """
+    (old_x, old_y), (new_x, new_y) = source_center, target_center
     cos, sin = np.cos(angle), np.sin(angle)
-    a, b = cos / scale[0], (sin + slant) / scale[0]
+    a, b = cos / scale[0], (sin + shear) / scale[0]
     d, e = -sin / scale[1], cos / scale[1]
     return a, b, old_x - a * new_x - b * new_y, d, e, old_y - d * new_x - e * new_y
 
@@ -163,62 +169,62 @@ def random_crop(photo: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[n
     return photo[y : y + SIZE, x : x + SIZE]
 
 
-class FontCase:
-    """The fonts of a folder, each loaded once a size."""
+class FontCache:
+    """The fonts of a folder, each loaded once per size."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.loaded: dict[tuple[str, int], ImageFont.FreeTypeFont] = {}
 
-    def take(self, name: str, size: int) -> ImageFont.FreeTypeFont:
+    def get(self, name: str, size: int) -> ImageFont.FreeTypeFont:
         if (name, size) not in self.loaded:
             self.loaded[name, size] = ImageFont.truetype(self.folder / f"{name}.ttf", size)
         return self.loaded[name, size]
 
 
-def draw_printed(label: int, fonts: FontCase, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """One printed digit in the middle of its neighbours: drawn at twice the size, then reduced and spoilt."""
+def render_printed(label: int, fonts: FontCache, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """One printed digit between neighbors: rendered at twice the size, distorted, reduced, and given noise."""
     side = 2 * SIZE
-    font = fonts.take(FONTS[rng.integers(len(FONTS))], int(rng.integers(50, 68)))
-    ink, paper = contrasting_colours(rng)
-    mask = Image.new("L", (2 * side, 2 * side))  # wide enough to turn without corners showing
-    pen = ImageDraw.Draw(mask)
-    middle = side + rng.uniform(-3, 3), side + rng.uniform(-3, 3)
-    pen.text(middle, str(label), font=font, fill=255, anchor="mm")
+    font = fonts.get(FONTS[rng.integers(len(FONTS))], int(rng.integers(50, 68)))
+    foreground, background = contrasting_colors(rng)
+    mask = Image.new("L", (2 * side, 2 * side))  # large enough for a rotation to leave no empty corners
+    draw = ImageDraw.Draw(mask)
+    center = side + rng.uniform(-3, 3), side + rng.uniform(-3, 3)
+    draw.text(center, str(label), font=font, fill=255, anchor="mm")
     gap = rng.uniform(0, 8)
     for direction in (-1, 1):
-        neighbour = str(rng.integers(10))
+        neighbor = str(rng.integers(10))
         if rng.random() < 0.5:
-            distance = (font.getlength(str(label)) + font.getlength(neighbour)) / 2 + gap
-            pen.text(
-                (middle[0] + direction * distance, middle[1]), neighbour, font=font, fill=255, anchor="mm"
+            distance = (font.getlength(str(label)) + font.getlength(neighbor)) / 2 + gap
+            draw.text(
+                (center[0] + direction * distance, center[1]), neighbor, font=font, fill=255, anchor="mm"
             )
-    matrix = affine_back(
+    matrix = inverse_affine(
         (side, side),
         (side / 2, side / 2),
         scale=(rng.uniform(0.85, 1.1), rng.uniform(0.9, 1.1)),
         angle=rng.uniform(-0.2, 0.2),
-        slant=rng.uniform(-0.25, 0.15),
+        shear=rng.uniform(-0.25, 0.15),
     )
     mask = mask.transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
     mask = mask.filter(ImageFilter.GaussianBlur(rng.uniform(0, 1.6)))
     cover = np.asarray(mask.resize((SIZE, SIZE), Image.Resampling.BOX), dtype=np.float64)[..., None] / 255
-    picture = cover * gradient(ink, 40, rng) + (1 - cover) * gradient(paper, 70, rng)
+    picture = cover * gradient(foreground, 40, rng) + (1 - cover) * gradient(background, 70, rng)
     picture += rng.normal(0, rng.uniform(0, 12), size=picture.shape)
     return np.clip(picture, 0, 255).round().astype(np.uint8)
 
 
-def contrasting_colours(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two random colours, one clearly lighter than the other."""
+def contrasting_colors(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two random colors whose mean brightness differs by more than 60."""
     while True:
-        ink, paper = rng.uniform(0, 255, size=(2, 3))
-        if abs(ink.mean() - paper.mean()) > 60:
-            return ink, paper
+        foreground, background = rng.uniform(0, 255, size=(2, 3))
+        if abs(foreground.mean() - background.mean()) > 60:
+            return foreground, background
 
 
-def gradient(colour: NDArray[np.float64], spread: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """A field of `colour` that changes evenly in a random direction, by at most `spread` from edge to edge."""
+def gradient(color: NDArray[np.float64], spread: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A linear gradient around `color` in a random direction, of at most `spread` from edge to edge."""
     direction = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:SIZE, 0:SIZE] / (SIZE - 1) - 0.5
     slope = np.cos(direction) * x + np.sin(direction) * y
-    return colour + slope[..., None] * rng.uniform(-spread, spread, size=3)
+    return color + slope[..., None] * rng.uniform(-spread, spread, size=3)

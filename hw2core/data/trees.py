@@ -1,22 +1,22 @@
-"""The files below a folder or in an archive, by name; nothing is extracted."""
+"""The files of a folder or of an archive behind one interface. Archives are not extracted."""
 
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from hw2core.data.archives import left_out, open_archive, reason
+from hw2core.data.archives import is_junk, open_archive, reason
 from hw2core.data.problems import FileError, Problems
 from hw2core.errors import UserError
 
-Identity = tuple[int, int]  # of a folder, whatever name led to it
+Identity = tuple[int, int]  # device and inode of a folder
 
 
 class Tree(Protocol):
-    """What a folder and an archive have in common.
+    """The interface of a folder and of an archive.
 
-    A tree keeps nothing open and says where its files lie, not what is in them, so it is cheap to send to another
-    process; a `part` of it is cheaper still (but for compressed tars: see Archive).
+    A tree holds no open files and no contents, so it is cheap to pickle for another process. A `part` of it is
+    cheaper still, except of a compressed tar: see Archive.
     """
 
     @property
@@ -25,26 +25,26 @@ class Tree(Protocol):
 
     @property
     def files(self) -> list[str]:
-        """Regular files, each by its path below the tree, sorted; hidden ones and JUNK are left out."""
+        """Sorted paths of the regular files, without hidden files and JUNK."""
 
     def read(self, file: str) -> bytes:
-        """What is in a file; a FileError if it cannot be read."""
+        """The content of a file; FileError if it cannot be read."""
 
     def part(self, files: list[str]) -> "Tree":
-        """The tree of these files alone, in this order."""
+        """The tree of these files only, in this order."""
 
 
 def open_tree(path: Path) -> Tree:
     if path.is_dir():
         return Folder(str(path), list_folder(path))
     if not path.exists():
-        raise UserError(f"{path}: does not exist; give a folder or an archive that is there")
+        raise UserError(f"{path}: does not exist; give an existing folder or archive")
     return open_archive(path)
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The files below a folder; symbolic links are followed."""
+    """The files below a folder. Symbolic links are followed."""
 
     name: str
     files: list[str]
@@ -62,28 +62,28 @@ class Folder:
 
 
 def list_folder(root: Path) -> list[str]:
-    """Every file below `root`. Of plain files nothing but their names is asked: there may be very many."""
+    """Every file below `root`. Regular files are not opened or stat-ed: there may be millions."""
     problems = Problems()
     files: list[str] = []
-    waiting: list[tuple[str, frozenset[Identity]]] = [("", frozenset())]
-    while waiting:
-        folder, around = waiting.pop()
+    pending: list[tuple[str, frozenset[Identity]]] = [("", frozenset())]
+    while pending:
+        folder, parents = pending.pop()
         try:
-            around |= {identity(root / folder)}
+            parents |= {identity(root / folder)}
             with os.scandir(root / folder) as entries:
                 for entry in entries:
                     name = folder + entry.name
-                    if left_out([entry.name]):
+                    if is_junk([entry.name]):
                         continue
                     if entry.is_symlink() and not os.path.exists(entry.path):
-                        problems.add(f"{root}/{name}", "is a link that leads nowhere", "take it away")
+                        problems.add(f"{root}/{name}", "is a broken link", "remove it")
                     elif not entry.is_dir():
                         if entry.is_file():
                             files.append(name)
-                    elif entry.is_symlink() and identity(entry.path) in around:
-                        problems.add(f"{root}/{name}", "is a link to a folder it lies in", "take it away")
+                    elif entry.is_symlink() and identity(entry.path) in parents:
+                        problems.add(f"{root}/{name}", "is a link to a folder that contains it", "remove it")
                     else:
-                        waiting.append((f"{name}/", around))
+                        pending.append((f"{name}/", parents))
         except OSError as error:
             problems.found.append(unreadable(f"{root}/{folder}", error))
     problems.raise_any()
@@ -96,4 +96,4 @@ def identity(folder: str | Path) -> Identity:
 
 
 def unreadable(path: str, error: OSError) -> FileError:
-    return FileError(path, f"cannot be read ({reason(error)})", "mend that, or take it away")
+    return FileError(path, f"cannot be read ({reason(error)})", "fix this or remove it")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hw2core.errors import UserError
-from hw2core.params import Engine
+from hw2core.settings.models import Engine
 
 
 @dataclass(frozen=True)

@@ -1,69 +1,54 @@
 """The training loop. There is no other.
 
-A system gives it networks, optimisers and a step; the loop alone knows devices, precision, learning-rate
-schedules, averaged weights, checkpoints, histories and progress.
+A system provides networks, optimizers and a step. The loop alone knows devices, precision, learning-rate schedules,
+averaged weights, checkpoints, histories and progress.
 """
 
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.optimizer import Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hw2core.engine.device import Device
-from hw2core.engine.journal import Progress, Row
+from hw2core.engine.journal import Row
 from hw2core.engine.randomness import seed_torch
 from hw2core.engine.resume import Checkpoint
+from hw2core.engine.system import Batch, System
 from hw2core.errors import UserError
-from hw2core.params import Training
+from hw2core.progress import Progress
+from hw2core.settings.systems import Training
 
 State = dict[str, Tensor]
 
 
-class System(Protocol):
-    """What the loop trains."""
-
-    @property
-    def networks(self) -> nn.ModuleDict:
-        """Everything that is trained, saved and loaded, by name."""
-
-    @property
-    def optimisers(self) -> dict[str, Optimizer]:
-        """By name. Made when they are first asked for: what only predicts needs none, and torch takes seconds
-        to load them."""
-
-    def step(self, batch: Any, k: int) -> dict[str, Tensor]:
-        """Learn from one batch, the k-th: forward, backward, update. Returns the losses to be watched."""
-
-
 @dataclass(frozen=True)
 class Watch:
-    """A look at the system every so many steps."""
+    """An evaluation every so many steps, each a row of the history."""
 
     every: int
-    look: Callable[[int], dict[str, float]]
-    """What to note in the history of this step; the networks are in evaluation mode, with their averaged weights."""
-    chooses: str | None
-    """Which of the noted values chooses a step, the step where it is highest; None if none is chosen."""
+    evaluate: Callable[[int], dict[str, float]]
+    """The metrics to log at a step. The networks are in evaluation mode, with their averaged weights."""
+    selects: str | None
+    """The metric that selects a step, the one where it is highest; None if no step is selected."""
 
 
 @dataclass(frozen=True)
 class Trained:
     last: State
     chosen: State
-    """Empty if the watch chooses none."""
+    """Empty if the watch selects no step."""
     chosen_step: int
     history: list[Row]
 
 
 def train(
     system: System,
-    batch_at: Callable[[int], Any],
+    batch_at: Callable[[int], Batch],
     settings: Training,
     watch: Watch,
     device: Device,
@@ -73,21 +58,21 @@ def train(
 ) -> Trained:
     """Train `system` on the batches `batch_at(k)`, from its checkpoint if there is one.
 
-    `names` says which training this is, for its random numbers and its progress bar.
+    `names` identifies the training, for its random numbers and its progress display.
     """
     device.place(system.networks)
-    averaged = average(system.networks, settings.ema)
+    averaged = average(system.networks, settings.ema_decay)
     device.compile(system.networks)
     if device.bf16:
-        for optimiser in system.optimisers.values():
-            optimiser.register_step_post_hook(forget_casts)
+        for optimizer in system.optimizers.values():
+            optimizer.register_step_post_hook(forget_casts)
     run = Run(history=[], window=[])
     if (state := checkpoint.load()) is not None:
         restore(state, system, averaged, run)
     progress = Progress(" ".join(map(str, names)), settings.steps, run.step)
     system.networks.train()
     for k in range(run.step, settings.steps):
-        rate = set_learning_rates(system, settings, k)
+        set_learning_rates(system, settings, k)
         seed_torch(*names, "step", k)
         with device.autocast():
             losses = system.step(batch_at(k), k)
@@ -97,12 +82,12 @@ def train(
         run.step = k + 1
         finished = run.step == settings.steps
         if run.step % watch.every == 0 or finished:
-            row = {"step": run.step, "lr": rate, **mean_losses(run, names)}
-            with judged(system.networks, averaged):
-                row |= watch.look(run.step)
+            row = {"step": run.step, "lr": learning_rate(system), **mean_losses(run, names)}
+            with evaluation_mode(system.networks, averaged):
+                row |= watch.evaluate(run.step)
                 run.history.append(row)
-                if watch.chooses and (run.best is None or row[watch.chooses] > run.best):
-                    run.best, run.chosen_step = row[watch.chooses], run.step
+                if watch.selects and (run.best is None or row[watch.selects] > run.best):
+                    run.best, run.chosen_step = row[watch.selects], run.step
                     run.chosen = copy(system.networks)
         if run.step % checkpoint_every == 0 or finished:
             check_finite(run, names)
@@ -110,23 +95,23 @@ def train(
             checkpoint.save(snapshot(system, averaged, run))
         progress.step(k)
     progress.close()
-    with judged(system.networks, averaged):
+    with evaluation_mode(system.networks, averaged):
         return Trained(copy(system.networks), run.chosen, run.chosen_step, run.history)
 
 
 def forget_casts(*_: object) -> None:
-    """Autocast keeps the bfloat16 copies of weights as long as a step lasts. What has been updated in the middle of one,
-    as a critic is before its generator learns from it, is to be read anew."""
+    """Discard the bfloat16 copies of weights that autocast keeps for as long as a step lasts. A discriminator is updated
+    before its generator in the same step, which must see the new weights."""
     torch.clear_autocast_cache()
 
 
 @dataclass
 class Run:
-    """All that changes while a training runs, beside networks and optimisers."""
+    """The state of a training besides networks and optimizers."""
 
     history: list[Row]
     window: list[State]
-    """The losses of each step since the last line of the history."""
+    """The losses of each step since the last row of the history."""
     step: int = 0
     best: float | None = None
     chosen_step: int = 0
@@ -137,7 +122,7 @@ def snapshot(system: System, averaged: AveragedModel | None, run: Run) -> dict[s
     """The whole state of a training, for its checkpoint."""
     return {
         "networks": system.networks.state_dict(),
-        "optimisers": {name: optimiser.state_dict() for name, optimiser in system.optimisers.items()},
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in system.optimizers.items()},
         "averaged": averaged.state_dict() if averaged is not None else None,
         "run": vars(run),
     }
@@ -145,10 +130,10 @@ def snapshot(system: System, averaged: AveragedModel | None, run: Run) -> dict[s
 
 def restore(state: dict[str, Any], system: System, averaged: AveragedModel | None, run: Run) -> None:
     system.networks.load_state_dict(state["networks"])
-    for name, optimiser in system.optimisers.items():
-        optimiser.load_state_dict(state["optimisers"][name])
-        # The fused updates walk through memory, so a moment must lie there as its weight does.
-        for weight, moments in optimiser.state.items():
+    for name, optimizer in system.optimizers.items():
+        optimizer.load_state_dict(state["optimizers"][name])
+        # Fused updates walk through memory, so a moment needs the memory layout of its weight.
+        for weight, moments in optimizer.state.items():
             for key, value in moments.items():
                 if isinstance(value, Tensor) and value.shape == weight.shape:
                     moments[key] = torch.empty_like(weight).copy_(value)
@@ -158,15 +143,15 @@ def restore(state: dict[str, Any], system: System, averaged: AveragedModel | Non
 
 
 def average(networks: nn.ModuleDict, decay: float) -> AveragedModel | None:
-    """Exponentially averaged weights; buffers such as batch norm's figures are copied, never averaged."""
+    """Exponentially averaged weights; buffers such as batch-norm statistics are copied, not averaged."""
     if decay == 0:
         return None
     return AveragedModel(networks, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=False)
 
 
 @contextmanager
-def judged(networks: nn.ModuleDict, averaged: AveragedModel | None) -> Iterator[None]:
-    """The networks as they are judged: in evaluation mode, holding the averaged weights if there are any."""
+def evaluation_mode(networks: nn.ModuleDict, averaged: AveragedModel | None) -> Iterator[None]:
+    """Within, the networks are in evaluation mode and hold the averaged weights, if there are any."""
     networks.eval()
     swap(networks, averaged)
     try:
@@ -187,22 +172,26 @@ def copy(networks: nn.ModuleDict) -> State:
     return {name: tensor.detach().clone() for name, tensor in networks.state_dict().items()}
 
 
-def set_learning_rates(system: System, settings: Training, k: int) -> float:
-    """Set every optimiser's learning rate for step k; returns the factor times settings.lr."""
-    factor = schedule(settings, k)
-    for optimiser in system.optimisers.values():
-        for group in optimiser.param_groups:
-            base = group.setdefault("initial_lr", group["lr"])
-            group["lr"] = base * factor
-    return settings.lr * factor
+def set_learning_rates(system: System, settings: Training, k: int) -> None:
+    """Set every optimizer's learning rate for step k."""
+    factor = lr_factor(settings, k)
+    for optimizer in system.optimizers.values():
+        for group in optimizer.param_groups:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
 
 
-def schedule(settings: Training, k: int) -> float:
-    """The learning rate at step k, relative to its setting: a linear rise, then the schedule to the end."""
-    if k < settings.warmup:
-        return (k + 1) / settings.warmup
-    progress = (k - settings.warmup) / max(1, settings.steps - settings.warmup)
-    match settings.schedule:
+def learning_rate(system: System) -> float:
+    """The rate of the first optimizer, as it is logged."""
+    return float(next(iter(system.optimizers.values())).param_groups[0]["lr"])
+
+
+def lr_factor(settings: Training, k: int) -> float:
+    """The learning rate at step k, relative to `lr`: a linear warmup, then the schedule to the end."""
+    warmup = settings.lr_schedule.warmup_steps
+    if k < warmup:
+        return (k + 1) / warmup
+    progress = (k - warmup) / max(1, settings.steps - warmup)
+    match settings.lr_schedule.kind:
         case "constant":
             return 1.0
         case "linear":
@@ -212,7 +201,7 @@ def schedule(settings: Training, k: int) -> float:
 
 
 def mean_losses(run: Run, names: tuple[str | int, ...]) -> dict[str, float]:
-    """The losses since the last line of the history, averaged; this waits for the device."""
+    """The losses since the last row of the history, averaged. Synchronizes with the device."""
     check_finite(run, names)
     means = {
         name: torch.stack([losses[name] for losses in run.window]).mean().item() for name in run.window[0]
@@ -222,7 +211,7 @@ def mean_losses(run: Run, names: tuple[str | int, ...]) -> dict[str, float]:
 
 
 def check_finite(run: Run, names: tuple[str | int, ...]) -> None:
-    """Stop at a loss that is not a number, before it gets into a checkpoint."""
+    """Raise an error at a loss that is not finite, before a checkpoint is written."""
     first = run.step - len(run.window)
     for name in run.window[0] if run.window else ():
         values = torch.stack([losses[name] for losses in run.window])
@@ -233,7 +222,7 @@ def check_finite(run: Run, names: tuple[str | int, ...]) -> None:
 
 
 def check_weights(networks: nn.ModuleDict, step: int, names: tuple[str | int, ...]) -> None:
-    """Stop at weights that are not numbers: the last update can spoil them after a good loss."""
+    """Raise an error at weights that are not finite: the last update can spoil them after a finite loss."""
     for name, tensor in networks.state_dict().items():
         if not tensor.isfinite().all():
             raise diverged(names, f"{name} is not finite after step {step}")
@@ -241,6 +230,6 @@ def check_weights(networks: nn.ModuleDict, step: int, names: tuple[str | int, ..
 
 def diverged(names: tuple[str | int, ...], what: str) -> UserError:
     return UserError(
-        f"{' '.join(map(str, names))}: {what}; it is in no checkpoint; a lower lr, or precision fp32, "
+        f"{' '.join(map(str, names))}: {what}; no checkpoint was written of it; a lower lr, or precision fp32, "
         "may help"
     )

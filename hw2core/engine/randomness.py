@@ -21,7 +21,7 @@ def generator(*names: str | int) -> torch.Generator:
 
 
 def seed_torch(*names: str | int) -> None:
-    """Seed the global generators of all devices: what initialisation, dropout and torch.randn draw from."""
+    """Seed the global generators of all devices: what initialization, dropout and torch.randn draw from."""
     seed = seed_for(*names)
     # What torch.manual_seed does, but that takes 0.1 ms to prepare for a GPU that may never be used.
     torch.default_generator.manual_seed(seed)

@@ -77,7 +77,7 @@ def _pack(node: Any, tensors: dict[str, Tensor]) -> Any:
         tensors[name] = node.detach().to("cpu", copy=True).contiguous()
         return {TENSOR: name}
     if isinstance(node, dict):
-        # JSON's keys are strings, an optimiser's are numbers: keep keys as values.
+        # JSON's keys are strings, an optimizer's are numbers: keep keys as values.
         return {"__dict__": [[key, _pack(value, tensors)] for key, value in node.items()]}
     if isinstance(node, list | tuple):
         return [_pack(value, tensors) for value in node]

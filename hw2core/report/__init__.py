@@ -1,1 +1,1 @@
-"""Figures, tables and pages of the report."""
+"""The report: tables, figures and pages, from what the stages measured."""

@@ -1,8 +1,10 @@
-"""The report's two pages: Markdown from a template, and the same as one HTML file that needs no other."""
+"""The report's two pages: Markdown from templates, and the same as one self-contained HTML file."""
 
 import base64
 import io
 import math
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,30 +12,28 @@ import jinja2
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from hw2core.params import write_yaml
-from hw2core.report.results import arrow, title
+from hw2core.report.names import arrow, full_title
+from hw2core.settings.registry import title
+from hw2core.settings.yaml import write_yaml
 
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+DASH = "\u2013"
+"""What a table shows for a metric that was not measured."""
 
 
-def markdown(context: dict[str, Any]) -> str:
+def markdown(context: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=TEMPLATES,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # Markdown; the HTML page escapes whatever HTML stands in it
+        autoescape=False,  # this is Markdown; the HTML page escapes all HTML in it
     )
-    environment.filters |= {
-        "arrow": arrow,
-        "title": title,
-        "figure": figure,
-        "share": share,
-        "number": number,
-        "count": count,
-    }
-    return environment.get_template("report.md.j2").render(context)
+    filters = (arrow, title, full_title, number, metric, percent, count, plain, fenced)
+    environment.filters |= {filter.__name__: filter for filter in filters}
+    text = environment.get_template("report.md.j2").render(context)
+    return re.sub(r"\n{3,}", "\n\n", text)
 
 
 def html(text: str, title: str, folder: Path) -> str:
@@ -43,34 +43,49 @@ def html(text: str, title: str, folder: Path) -> str:
     for token in tokens:
         for child in token.children or []:
             if child.type == "image":
-                picture = base64.b64encode((folder / str(child.attrs["src"])).resolve().read_bytes()).decode()
+                picture = base64.b64encode((folder / str(child.attrs["src"])).read_bytes()).decode()
                 child.attrs["src"] = f"data:image/png;base64,{picture}"
     body = parser.renderer.render(tokens, parser.options, {})
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, autoescape=True
-    )
-    page = environment.get_template("page.html.j2")
-    return page.render(title=title, body=Markup(body))
+    environment = jinja2.Environment(loader=TEMPLATES, undefined=jinja2.StrictUndefined, autoescape=True)
+    return environment.get_template("page.html.j2").render(title=title, body=Markup(body))
+
+
+# --- numbers --------------------------------------------------------------------------------------------------
 
 
 def number(value: float | None, digits: int) -> str:
-    """A figure for a table; a dash where there is none."""
-    return "\u2013" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+    """A number for a table; a dash if there is none."""
+    return DASH if value is None or math.isnan(value) else f"{value:z.{digits}f}"
 
 
-def figure(row: dict[str, Any], column: str, digits: int = 1) -> str:
-    """A table row's mean with its standard deviation, where there are several seeds."""
-    mean, deviation = number(row[column], digits), number(row[f"{column} std"], digits)
-    return mean if deviation == number(None, 1) else f"{mean}\u00a0\u00b1\u00a0{deviation}"
+def metric(row: Mapping[str, Any], column: str, digits: int = 1) -> str:
+    """A metric of a table's row, with its standard deviation if there are several seeds."""
+    mean, std = number(row[column], digits), number(row[f"{column} std"], digits)
+    return mean if std == DASH else f"{mean}\u00a0\u00b1\u00a0{std}"
 
 
 def count(value: float | None) -> str:
-    return number(value, 0) if value is None or math.isnan(value) else f"{value:,.0f}"
+    return DASH if value is None or math.isnan(value) else f"{value:,.0f}"
 
 
-def share(row: dict[str, Any], column: str) -> str:
-    value = number(row[column], 0)
-    return value if value == number(None, 0) else f"{value} %"
+def percent(value: float | None) -> str:
+    text = number(value, 0)
+    return text if text == DASH else f"{text} %"
+
+
+# --- text -----------------------------------------------------------------------------------------------------
+
+
+def plain(text: object) -> str:
+    """A text on one line in which no character means anything to Markdown, not even in a table."""
+    line = " ".join(str(text).split())
+    return re.sub(r"([\\`*|<>\[\]])|(?<!\w)_|_(?!\w)", lambda found: f"\\{found[0]}", line)
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A text as a code block, whose fence is longer than any in the text."""
+    fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def as_yaml(params: dict[str, Any]) -> str:

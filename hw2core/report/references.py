@@ -1,7 +1,7 @@
-"""What others measured on the same pairs, to stand beside our own figures: accuracy on the target's test set, %.
+"""Published results to compare with: accuracies on the target's test set in percent, and metrics of generated images.
 
-R19 to R22b are five course reports on this assignment; the baselines are the course's own. Their MNIST-M, USPS and
-SVHN are the course's. None of it is printed beside a figure of another domain, such as the embedded ones.
+R19 to R22b are five course reports on this assignment; the baselines are the course's own. Their data sets are the course's.
+Results on other data sets, such as the embedded ones, are never compared with them.
 """
 
 from dataclasses import dataclass, field
@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from hw2core.report.results import arrow, title
+from hw2core.report.names import SOURCE_ONLY, TARGET_ONLY, arrow
+from hw2core.settings.registry import title
 
 
 @dataclass(frozen=True)
 class Reference:
-    """One report's figures of one pair."""
+    """One report's accuracies on one pair."""
 
     report: str
     pair: str
@@ -41,38 +42,38 @@ REPORTS = (
 
 @dataclass(frozen=True)
 class FaceReference:
-    """One report's figures of 1000 generated faces: FID against the course's test faces, inception score, and per
-    cent with exactly one face; or an autoencoder's mean squared error on test faces."""
+    """One report's metrics of 1000 generated faces: FID against the course's test faces, inception score, and face
+    detection rate in percent; or an autoencoder's mean squared error on test faces."""
 
     report: str
     system: str
     fid: str = ""
     inception_score: str = ""
-    faces_found: str = ""
-    error: str = ""
-    ours: str = ""  # the system here that is theirs
+    face_detection_rate: str = ""
+    reconstruction_mse: str = ""
+    ours: str = ""  # the same system here
 
 
 FACES = (
-    FaceReference("R20", "VAE", error="0.093 (ten images)", ours="vae"),
+    FaceReference("R20", "VAE", reconstruction_mse="0.093 (ten images)", ours="vae"),
     FaceReference("R21", "GAN", "27.9", "2.13", ours="stylegan2"),
     FaceReference("R22a", "DCGAN", "38.68", "", "91.4", ours="dcgan5"),
     FaceReference("R22a", "SNGAN", "25.66", "", "92.2", ours="sngan"),
     FaceReference("R22b", "DCGAN", "about 28", "", "about 91", ours="dcgan5"),
     FaceReference("R22b", "SNGAN+WGAN-GP", "about 24", "", "about 91", ours="sngan_gp"),
     FaceReference("best known", "any", "23.0", "2.137", "92.2"),
-    FaceReference("the course asks (2021)", "any", "35, then 30", "2.00, then 2.15", ""),
-    FaceReference("the course asks (2022)", "any", "30, then 27", "", "85, then 90"),
+    FaceReference("course baseline (2021)", "any", "35, then 30", "2.00, then 2.15", ""),
+    FaceReference("course baseline (2022)", "any", "30, then 27", "", "85, then 90"),
 )
-"""The course's baselines are a simple and a strong one."""
+"""The course has a simple and a strong baseline."""
 
 DIGITS = (
-    {"from": "the course asks (2021)", "acgan": "70, then 80", "ddpm": ""},
-    {"from": "the course asks (2022)", "acgan": "", "ddpm": "80, then 88"},
-    {"from": "the course asks (2023)", "acgan": "", "ddpm": "90, then 95"},
+    {"from": "course baseline (2021)", "acgan": "70, then 80", "ddpm": ""},
+    {"from": "course baseline (2022)", "acgan": "", "ddpm": "80, then 88"},
+    {"from": "course baseline (2023)", "acgan": "", "ddpm": "90, then 95"},
     {"from": "best known", "acgan": "99.8", "ddpm": "99.9"},
 )
-"""Per cent of 1000 generated MNIST-M digits that the course's classifier reads as meant."""
+"""Accuracy of the course's classifier on 1000 generated MNIST-M digits, in percent."""
 
 BEST = {
     "mnistm-svhn": "64.5 (DANN)",
@@ -82,7 +83,7 @@ BEST = {
     "usps-mnistm": "68 (DSN)",
     "usps-svhn": "37.3",
 }
-"""The best result of any method that was found anywhere."""
+"""The best result known of any method."""
 
 BASELINES = {
     "mnistm-svhn": "40",
@@ -91,11 +92,11 @@ BASELINES = {
     "usps-mnistm": "40",
     "usps-svhn": "28",
 }
-"""What the course asks for."""
+"""The course's baselines."""
 
 
 def beside(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """For each of our pairs that others measured too: their figures, the best known and what the course asks for."""
+    """For each of our pairs that others measured too: their accuracies, the best known, and the course's baseline."""
     return [
         {
             "pair": row["pair"],
@@ -110,46 +111,51 @@ def beside(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure of a report, and where the same of ours stands, if there is one: a table's row, its column, and
-    how many digits it is printed with."""
+class Comparison:
+    """One value of a report, and our table's row and column with the same metric. `row` is None if it was not measured
+    here."""
 
-    what: str
+    metric: str
     theirs: str
     row: dict[Any, Any] | None
     column: str
     digits: int = 1
 
 
-def figures_of(report: str, pairs: pd.DataFrame, faces: pd.DataFrame) -> list[Figure]:
-    """Every figure that the report prints, with ours from the tables of pairs and of face systems. What is not in
-    them was not measured here; the caller leaves out what was measured on other images."""
-    systems, adapted = (
-        {row[of]: row for row in table.to_dict("records")}
-        for of, table in (("system", faces), ("pair", pairs))
-    )
+def comparisons(report: str, pairs: pd.DataFrame, faces: pd.DataFrame) -> list[Comparison]:
+    """Every value that a report prints beside ours. The caller leaves out rows that were measured on other images."""
+    return compare_faces(report, faces) + compare_pairs(report, pairs)
+
+
+def compare_faces(report: str, faces: pd.DataFrame) -> list[Comparison]:
+    rows = {row["system"]: row for row in faces.to_dict("records")}
+    return [
+        Comparison(f"{reference.system}, {name}", theirs, rows.get(reference.ours), column, digits)
+        for reference in FACES
+        if reference.report == report
+        for name, theirs, column, digits in (
+            ("FID", reference.fid, "fid", 1),
+            ("inception score", reference.inception_score, "is", 2),
+            ("face detection rate", reference.face_detection_rate, "face_detection_rate", 1),
+            ("reconstruction MSE", reference.reconstruction_mse, "reconstruction_mse", 4),
+        )
+        if theirs
+    ]
+
+
+def compare_pairs(report: str, pairs: pd.DataFrame) -> list[Comparison]:
+    rows = {row["pair"]: row for row in pairs.to_dict("records")}
     found = []
-    for face in (face for face in FACES if face.report == report):
-        row = systems.get(face.ours)
-        found += [
-            Figure(f"{face.system}, {name}", theirs, row, column, digits)
-            for name, theirs, column, digits in (
-                ("FID", face.fid, "fid", 1),
-                ("inception score", face.inception_score, "is", 2),
-                ("faces found", face.faces_found, "faces_found", 1),
-                ("reconstruction error", face.error, "reconstruction_mse", 4),
-            )
-            if theirs
-        ]
-    for reference in (reference for reference in REPORTS if reference.report == report):
-        row = adapted.get(reference.pair)
+    for reference in REPORTS:
+        if reference.report != report:
+            continue
         accuracies = {
-            "source only": reference.source_only,
+            SOURCE_ONLY: reference.source_only,
             **reference.methods,
-            "target only": reference.target_only,
+            TARGET_ONLY: reference.target_only,
         }
-        found += [
-            Figure(f"{arrow(reference.pair)}, {title(column)}", f"{theirs:g}", row, column)
-            for column, theirs in accuracies.items()
-        ]
+        for column, theirs in accuracies.items():
+            row = rows.get(reference.pair)
+            metric = f"{arrow(reference.pair)}, {title(column)}"
+            found.append(Comparison(metric, f"{theirs:g}", row if row and column in row else None, column))
     return found

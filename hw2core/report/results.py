@@ -1,242 +1,203 @@
-"""The results, read from what the stages left, as tables. Nothing is computed here that a stage measured."""
+"""The tables of the report. Every cell is a metric that a stage measured, or a mean or a ratio of such metrics."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from hw2core.engine.journal import read_json
-from hw2core.errors import UserError
-from hw2core.files import sha256_of
 from hw2core.layout import Layout
-from hw2core.params import ADAPTERS, FAMILIES, Params
+from hw2core.report import runs
+from hw2core.report.names import SOURCE_ONLY, TARGET_ONLY, arrow
+from hw2core.report.outputs import Outputs
+from hw2core.settings import Params
+from hw2core.settings.registry import title
 
-TITLES = {
-    "adamatch": "AdaMatch",
-    "dcgan4": "DCGAN 4x4",
-    "dcgan5": "DCGAN 5x5",
-    "sngan_gp": "SNGAN-GP",
-    "stylegan2": "StyleGAN2",
-}
+Row = dict[str, Any]
 
-
-def title(column: str) -> str:
-    """A method's or bound's name as it is printed: AdaMatch for adamatch, DANN for dann."""
-    if column not in (*ADAPTERS, *FAMILIES, "vae", "ddpm", "acgan"):
-        return column
-    return TITLES.get(column, column.upper())
-
-
-def arrow(pair: str) -> str:
-    """A pair as it is printed."""
-    return pair.replace("-", " \u2192 ")
-
-
-def read_metrics(layout: Layout, stage: str, item: str, *needed: str) -> dict[str, Any]:
-    """The metrics that a stage wrote, which must have the keys `needed`."""
-    path = layout.stage(stage, item) / "metrics.json"
-    metrics = read_json(path)
-    for key in needed:
-        if not isinstance(metrics, dict) or key not in metrics:
-            raise UserError(f"{path}: has no {key}; run its stage again: dvc repro -f {stage}@{item}")
-    return dict(metrics)
-
-
-def read_history(path: Path, sha256: str) -> pd.DataFrame:
-    """A training's history, which must be that of the training that was judged."""
-    try:
-        if sha256_of(path) != sha256:
-            raise UserError(f"{path}: not the history of the training that was judged; run make repro")
-        history = pd.read_csv(path)
-        return history.astype({"seed": int, "step": int, "test_accuracy": float})
-    except FileNotFoundError:
-        raise UserError(f"{path}: not there; its stage has not run") from None
-    except (ValueError, KeyError):
-        raise UserError(f"{path}: not readable as a training's history; run its stage again") from None
-
-
-def read_generator_histories(params: Params, layout: Layout) -> dict[str, pd.DataFrame]:
-    """Each generator's training history, which must be that of the training that was judged. A labelled one goes by
-    its stage and item: acgan/digits."""
-    histories = {}
-    places = {name: ("gan", name) for name in params.gan.methods} | {"vae": ("vae", "faces")}
-    for name, (stage, item) in (places | CONDITIONAL).items():
-        training = read_metrics(layout, f"evaluate_{stage}", item, "training")["training"]
-        path = layout.stage(f"train_{stage}", item) / "history.csv"
-        if sha256_of(path) != training["history"]:
-            raise UserError(f"{path}: not the history of the training that was judged; run make repro")
-        histories[name] = pd.read_csv(path)
-    return histories
-
-
-def faces_table(params: Params, layout: Layout) -> pd.DataFrame:
-    """A row for each face generator between the ends of the scale, real training images and noise: what the judges
-    found, mean and standard deviation over the seeds."""
-    real = read_metrics(layout, "evaluate_real", "faces", "test_images", "training_images", "noise")
-    share = real["test_images"]["faces_found"]
-    rows = [anchor("real training images", real["training_images"], share)]
-    for name in (*params.gan.methods, "vae"):
-        stage, item = ("evaluate_gan", name) if name != "vae" else ("evaluate_vae", "faces")
-        metrics = read_metrics(layout, stage, item, "faces_found", "by", "training")
-        row: dict[str, Any] = {"system": name}
-        for figure in FACE_FIGURES:
-            measured = metrics[figure] if isinstance(metrics.get(figure), dict) else {}
-            row |= {figure: measured.get("mean"), f"{figure} std": measured.get("std")}
-        row["ratio"] = 100 * row["faces_found"] / share if share else None
-        row["parameters"] = sum(metrics["training"]["parameters"].values())
-        row["steps"] = metrics["training"]["steps"]
-        row["collapsed"] = len(metrics["training"]["collapsed_seeds"])
-        rows.append(row)
-    rows.append(anchor("noise", real["noise"], share))
-    columns = [c for figure in FACE_FIGURES for c in (figure, f"{figure} std")]
-    return pd.DataFrame(rows).astype(dict.fromkeys([*columns, "ratio", "parameters", "steps"], float))
-
-
-CONDITIONAL = {
-    "acgan/digits": ("acgan", "digits"),
-    "ddpm": ("ddpm", "digits"),
-    "acgan/faces": ("acgan", "faces"),
-}
-"""Where what draws by labels was trained and judged."""
-
-
-def digits_table(layout: Layout) -> pd.DataFrame:
-    """A row for each system that draws digits: what the judges found, mean and standard deviation over the seeds."""
-    rows = []
-    for stage in ("acgan", "ddpm"):
-        metrics = read_metrics(layout, f"evaluate_{stage}", "digits", "digits_read", "per_digit", "training")
-        row: dict[str, Any] = {"system": stage}
-        for figure in DIGIT_FIGURES:
-            row |= {figure: metrics[figure]["mean"], f"{figure} std": metrics[figure]["std"]}
-        row |= {digit: found["mean"] for digit, found in metrics["per_digit"].items()}
-        row["parameters"] = sum(metrics["training"]["parameters"].values())
-        row["steps"] = metrics["training"]["steps"]
-        rows.append(row)
-    return pd.DataFrame(rows).astype(
-        dict.fromkeys([*(f"{figure} std" for figure in DIGIT_FIGURES), "parameters", "steps"], float)
-    )
-
-
-DIGIT_FIGURES = (
-    "digits_read",
-    "fid_digits",
-    "kid_digits",
-    "precision_digits",
-    "recall_digits",
-    "nearest_training_image",
-)
-
-FACE_FIGURES = (
-    "faces_found",
+FACE_METRICS = (
+    "face_detection_rate",
     "fid",
     "is",
-    "fid_faces_offline",
-    "kid_faces_offline",
-    "precision_faces_offline",
-    "recall_faces_offline",
+    "fd_faces",
+    "kd_faces",
+    "precision_faces",
+    "recall_faces",
     "reconstruction_mse",
 )
+DIGIT_METRICS = (
+    "digit_accuracy",
+    "fd_digits",
+    "kd_digits",
+    "precision_digits",
+    "recall_digits",
+    "nearest_train_rmse",
+)
+CRITERIA = {"last": "last", "infomax": "chosen", "snd": "snd", "oracle": "oracle"}
+"""Columns of the selection table, and what the trainings' metrics call them."""
 
 
-def anchor(name: str, judged: dict[str, Any], share: float) -> dict[str, Any]:
-    """A row of what was not generated."""
-    found = {**judged, "faces_found": judged["faces"]["faces_found"]}
-    row: dict[str, Any] = {"system": name}
-    for figure in FACE_FIGURES:
-        value = found.get(figure)
-        row[figure] = (
-            value["mean"] if isinstance(value, dict) else value if isinstance(value, float) else None
-        )
-        row[f"{figure} std"] = None
-    return row | {"ratio": 100 * row["faces_found"] / share if share else None}
+# --- domain adaptation ----------------------------------------------------------------------------------------
 
 
-def read_histories(params: Params, layout: Layout) -> dict[str, dict[str, pd.DataFrame]]:
-    """Each pair's training histories, by method."""
-    return {
-        pair: {
-            method: read_history(
-                layout.stage(f"train_{method}", pair) / "history.csv",
-                read_metrics(layout, "evaluate", f"{method}-{pair}", "training")["training"]["history"],
-            )
-            for method in ADAPTERS
-        }
-        for pair in params.pairs
-    }
-
-
-def adaptation_table(params: Params, layout: Layout, which: str = "last") -> pd.DataFrame:
-    """A row for every ordered pair of domains: accuracy on the target's test set in per cent, mean and standard
-    deviation over the seeds, at the last or the chosen step. Methods have figures for the params' pairs only."""
+def adaptation_table(params: Params, layout: Layout, which: str) -> pd.DataFrame:
+    """A row for every ordered pair of domains: accuracy on the target's test set in percent, at the step `which`,
+    last or chosen. The params' pairs come first; only they have accuracies of the methods."""
+    domains, methods = params.data.domains, runs.adapters(params)
+    needed = [f"on.{domain}.{key}" for domain in domains for key in (f"accuracy.{which}", "test_images")]
     bounds = {
-        domain: read_metrics(layout, "evaluate_classifier", domain, "on")["on"]
-        for domain in params.data.domains
+        domain: Outputs(layout, "evaluate_classifier", domain, params.seeds).combined(*needed)["on"]
+        for domain in domains
     }
     rows = []
-    for source, target in permutations(params.data.domains, 2):
+    for source, target in permutations(domains, 2):
         pair = f"{source}-{target}"
-        row: dict[str, Any] = {"pair": pair}
-        figures = {"source only": bounds[source][target], "target only": bounds[target][target]}
-        for method in ADAPTERS:
+        row: Row = {"pair": pair} | cells(SOURCE_ONLY, bounds[source][target]["accuracy"][which])
+        for method in methods:
+            accuracy = None
             if pair in params.pairs:
-                figures[method] = read_metrics(layout, "evaluate", f"{method}-{pair}", "accuracy")
-        for column in ("source only", *ADAPTERS, "target only"):
-            accuracy = figures[column]["accuracy"][which] if column in figures else {}
-            row |= {column: accuracy.get("mean"), f"{column} std": accuracy.get("std")}
-        row["n"] = bounds[source][target]["accuracy"][which]["n"]
-        row["test images"] = bounds[source][target]["test_images"]
-        rows.append(row)
-    table = pd.DataFrame(rows).astype(
-        {c: float for m in ("source only", *ADAPTERS, "target only") for c in (m, f"{m} std")}
-    )
-    for method in ADAPTERS:
-        gap = table["target only"] - table["source only"]
-        table[f"{method} gap closed"] = (100 * (table[method] - table["source only"]) / gap).where(gap > 0)
-    # The pairs that were run come first, in the params' order.
-    order = [*params.pairs, *(pair for pair in table["pair"] if pair not in params.pairs)]
+                evaluation = Outputs(layout, "evaluate", f"{method}-{pair}", params.seeds)
+                accuracy = evaluation.combined(f"accuracy.{which}")["accuracy"][which]
+            row |= cells(method, accuracy)
+        row |= cells(TARGET_ONLY, bounds[target][target]["accuracy"][which])
+        rows.append(row | {"n": len(params.seeds), "test images": bounds[source][target]["test_images"]})
+    columns = [SOURCE_ONLY, *methods, TARGET_ONLY]
+    counts = ["n", "test images"]
+    table = as_table(rows, ["pair"], columns, counts).astype(dict.fromkeys(counts, int))
+    gap = table[TARGET_ONLY] - table[SOURCE_ONLY]
+    for method in methods:
+        table[f"{method} gap closed"] = (100 * (table[method] - table[SOURCE_ONLY]) / gap).where(gap > 0)
+    trained = table["pair"].isin(list(params.pairs))
+    order = [*params.pairs, *table["pair"][~trained]]
     return table.set_index("pair").loc[order].reset_index()
 
 
 def selection_table(params: Params, layout: Layout) -> pd.DataFrame:
-    """A row for every method on every pair: accuracy at the last step and at the steps that each criterion would
-    choose, as the training noted it; `oracle` has looked at the target's labels."""
+    """A row for every pair and method: accuracy at the last step and at the step that each criterion chooses. The
+    oracle uses the target's test labels."""
     rows = []
     for pair in params.pairs:
-        for method in ADAPTERS:
-            training = read_metrics(layout, "evaluate", f"{method}-{pair}", "training")["training"]
-            row: dict[str, Any] = {"pair": pair, "method": method}
-            for which in ("last", "chosen", "density", "oracle"):
-                accuracy = training["accuracy"][which]
-                row |= {which: accuracy["mean"], f"{which} std": accuracy["std"]}
+        for method in runs.adapters(params):
+            training = Outputs(layout, f"train_{method}", pair, params.seeds)
+            needed = [f"accuracy.{key}" for key in CRITERIA.values()]
+            accuracy = training.combined(*needed)["accuracy"]
+            row: Row = {"pair": pair, "method": method}
+            for column, key in CRITERIA.items():
+                row |= cells(column, accuracy[key])
             rows.append(row)
-    columns = [
-        column for which in ("last", "chosen", "density", "oracle") for column in (which, f"{which} std")
-    ]
-    return pd.DataFrame(rows).astype(dict.fromkeys(columns, float))
+    return as_table(rows, ["pair", "method"], list(CRITERIA), [])
 
 
-def verdicts(table: pd.DataFrame, methods: Sequence[str]) -> list[str]:
-    """A sentence for each pair on the method that does best, and on those that do not lie between their bounds."""
-    sentences = []
-    for _, row in table.dropna(subset=list(methods)).iterrows():
-        low, high = row["source only"], row["target only"]
-        best = max(methods, key=lambda method: row[method])
-        said = [f"{arrow(row['pair'])}:"]
-        if low < row[best] <= high:
-            said.append(
-                f"{title(best)} does best; it gains {row[best] - low:.1f} points on source only and closes "
-                f"{row[f'{best} gap closed']:.0f} % of the gap."
+def conclusions(table: pd.DataFrame, methods: Sequence[str]) -> list[str]:
+    """A sentence for each pair on the best method, and on those outside the bounds."""
+    return [conclusion(row, methods) for row in table.dropna(subset=list(methods)).to_dict("records")]
+
+
+def conclusion(row: Mapping[Any, Any], methods: Sequence[str]) -> str:
+    low, high = row[SOURCE_ONLY], row[TARGET_ONLY]
+    best = max(methods, key=lambda method: row[method])
+    parts = [f"{arrow(row['pair'])}:"]
+    if low < row[best] <= high:
+        parts.append(
+            f"{title(best)} is best, {row[best] - low:.1f} points above source only; it closes "
+            f"{row[f'{best} gap closed']:.0f} % of the gap."
+        )
+    for method in methods:
+        if row[method] <= low:
+            parts.append(
+                f"**{title(method)} does not help:** it is {low - row[method]:.1f} points below source only."
             )
-        for method in methods:
-            if row[method] <= low:
-                said.append(
-                    f"**{title(method)} does not help:** it stays {low - row[method]:.1f} points below source only."
-                )
-            elif row[method] > high:
-                said.append(
-                    f"**{title(method)} lies above target only**, by {row[method] - high:.1f} points."
-                )
-        sentences.append(" ".join(said))
-    return sentences
+        elif row[method] > high:
+            parts.append(f"**{title(method)} is above target only**, by {row[method] - high:.1f} points.")
+    return " ".join(parts)
+
+
+# --- generated faces ------------------------------------------------------------------------------------------
+
+
+def faces_table(params: Params, layout: Layout) -> pd.DataFrame:
+    """A row for each face generator, between two anchors: real training images and noise."""
+    real = runs.real_faces(layout).metrics(
+        "test_images.face_detection_rate",
+        "training_images.faces.face_detection_rate",
+        "noise.faces.face_detection_rate",
+    )
+    rows = [anchor("real training images", real["training_images"])]
+    for kind, name in runs.face_generators(params):
+        seeds = params.generation.seeds
+        metrics = Outputs(layout, f"evaluate_{kind}", name, seeds).combined("face_detection_rate")
+        trainings = Outputs(layout, f"train_{kind}", name, seeds).each("parameters", "steps")
+        rows.append(
+            {
+                "system": name,
+                **metric_cells(metrics, FACE_METRICS),
+                "parameters": sum(trainings[0]["parameters"].values()),
+                "steps": trainings[0]["steps"],
+                "collapsed": sum(bool(training.get("collapsed")) for training in trainings),
+            }
+        )
+    rows.append(anchor("noise", real["noise"]))
+    table = as_table(rows, ["system"], FACE_METRICS, ["parameters", "steps", "collapsed"])
+    rate = real["test_images"]["face_detection_rate"]
+    ratio = 100 * table["face_detection_rate"] / rate if rate else float("nan")
+    return table.assign(ratio=ratio)
+
+
+def anchor(name: str, metrics: Row) -> Row:
+    """A row of images that no system generated."""
+    rate = metrics["faces"]["face_detection_rate"]
+    return {"system": name} | metric_cells({**metrics, "face_detection_rate": rate}, FACE_METRICS)
+
+
+# --- generated digits -----------------------------------------------------------------------------------------
+
+
+def digits_table(params: Params, layout: Layout) -> pd.DataFrame:
+    """A row for each system that generates digits of a given label, with the accuracy of every digit."""
+    rows = []
+    for name, (stage, item) in runs.conditional(params).items():
+        if item != "digits":
+            continue
+        seeds = params.generation.seeds
+        metrics = Outputs(layout, f"evaluate_{stage}", item, seeds).combined("digit_accuracy", "per_digit")
+        training = Outputs(layout, f"train_{stage}", item, seeds).first.metrics("parameters", "steps")
+        row: Row = {"system": name} | metric_cells(metrics, DIGIT_METRICS)
+        row |= {digit: mean_and_std(accuracy)[0] for digit, accuracy in metrics["per_digit"].items()}
+        rows.append(row | {"parameters": sum(training["parameters"].values()), "steps": training["steps"]})
+    digits = [str(digit) for digit in range(10)]
+    return as_table(rows, ["system"], DIGIT_METRICS, [*digits, "parameters", "steps"])
+
+
+# --- cells ----------------------------------------------------------------------------------------------------
+
+
+def mean_and_std(value: Any) -> tuple[float | None, float | None]:
+    """A metric, and its standard deviation over seeds if it has one; None for what was not measured."""
+    if isinstance(value, dict):
+        return value.get("mean"), value.get("std") if "n" in value else None
+    return (float(value) if isinstance(value, int | float) else None), None
+
+
+def cells(column: str, value: Any) -> Row:
+    mean, std = mean_and_std(value)
+    return {column: mean, f"{column} std": std}
+
+
+def metric_cells(metrics: Row, names: Sequence[str]) -> Row:
+    return {key: value for name in names for key, value in cells(name, metrics.get(name)).items()}
+
+
+def as_table(
+    rows: list[Row], keys: Sequence[str], columns: Sequence[str], more: Sequence[str]
+) -> pd.DataFrame:
+    """A table of numbers that has its columns even without rows; `columns` have a standard deviation."""
+    numbers = [*(name for column in columns for name in (column, f"{column} std")), *more]
+    return pd.DataFrame(rows, columns=[*keys, *numbers]).astype(dict.fromkeys(numbers, float))
+
+
+def records(table: pd.DataFrame) -> list[Row]:
+    """The rows of a table as dicts, with None for what was not measured."""
+    return [
+        {str(column): None if pd.isna(value) else value for column, value in row.items()}
+        for row in table.to_dict("records")
+    ]

@@ -1,10 +1,10 @@
-"""Stages download and preprocess: a dataset's raw material, and the images the networks read."""
+"""Stages download and preprocess: a dataset's raw files, and the images that networks read."""
 
-from hw2core.data import store
 from hw2core.data.catalog import find
+from hw2core.engine import images
 from hw2core.errors import UserError
 from hw2core.layout import Layout
-from hw2core.params import Params
+from hw2core.settings import Params
 
 
 def download(params: Params, layout: Layout, dataset: str) -> None:
@@ -12,16 +12,15 @@ def download(params: Params, layout: Layout, dataset: str) -> None:
 
 
 def preprocess(params: Params, layout: Layout, dataset: str) -> None:
-    made = find(params.data, dataset, layout.root)
+    dataset_source = find(params.data, dataset, layout.root)
     raw = layout.raw(dataset)
     if not raw.is_dir():
-        raise UserError(f"data/raw/{dataset}: not there; `dvc repro download@{dataset}` brings it")
+        raise UserError(f"data/raw/{dataset}: not there; `dvc repro download@{dataset}` downloads it")
     try:
-        data = made.make(raw)
+        data = dataset_source.make(raw)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
-            f"data/raw/{dataset}: not usable ({error}); `dvc repro -f download@{dataset}` brings it anew"
+            f"data/raw/{dataset}: not usable ({error}); `dvc repro -f download@{dataset}` downloads it again"
         ) from None
-    store.write(
-        layout.ready(dataset), data, {"name": dataset, "source": made.source, "settings": made.settings}
-    )
+    facts = {"name": dataset, "source": dataset_source.source, "settings": dataset_source.settings}
+    images.write(layout.ready(dataset), data, facts)

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
-from hw2core.engine.randomness import generator
+from hw2core.engine.randomness import generator as rng_for
 from hw2core.errors import UserError
 from hw2core.files import new_folder
 from hw2core.layout import Layout
-from hw2core.params import LABELLED, Params, Sampling
+from hw2core.settings import Params
+from hw2core.settings.registry import CONDITIONAL
+from hw2core.settings.systems import Sampling
 from hw2core.stages import generators
 from hw2core.stages.commands import every_core
 from hw2core.systems.samplers import slerp
@@ -26,30 +28,27 @@ ROWS, COLUMNS = 4, 8
 def generate(
     params: Params, layout: Layout, run: str, out: str, count: int, seed: int, grid: bool, interpolate: bool
 ) -> None:
-    """Write 00001.png, 00002.png, ... into a new folder, and pictures of several beside it on demand: within, they would
-    be judged with the others."""
-    folder = free_folder(out)
+    """Write 00001.png, 00002.png, ... into a new folder, and grids beside it: inside, they would be evaluated too."""
+    folder = new_out(out)
     device = every_core(params)
-    system: Any = generators.load(params, layout, device, check_run(params, run), params.generation.seeds[0])
-    began = time.perf_counter()
-    noise = system.noise(count, generator("generate", seed))
-    images = np.concatenate(list(generators.draw_parts(system, noise)))
-    seconds = time.perf_counter() - began
+    system = generators.load(params, layout, device, named(params, run), params.generation.seeds[0])
+    start = time.perf_counter()
+    images = generators.decode(system, system.noise(count, rng_for("generate", seed)))
+    seconds = time.perf_counter() - start
     with new_folder(folder) as draft:
         for i, image in enumerate(images, start=1):
             Image.fromarray(image).save(draft / f"{i:05d}.png")
     if grid:
         Image.fromarray(sheet(images[: ROWS * COLUMNS])).save(beside(folder, "grid"))
     if interpolate:
-        ends = system.noise(2 * ROWS, generator("generate", seed, "interpolation"))
-        ways = [slerp(ends[:ROWS], ends[ROWS:], i / (COLUMNS - 1)) for i in range(COLUMNS)]
-        rows = torch.stack(ways, dim=1).flatten(0, 1)
-        drawn = np.concatenate(list(generators.draw_parts(system, rows)))
-        Image.fromarray(sheet(drawn)).save(beside(folder, "interpolation"))
-    say(out, run, seed, count, seconds, device.about)
+        ends = system.noise(2 * ROWS, rng_for("generate", seed, "interpolation"))
+        paths = [slerp(ends[:ROWS], ends[ROWS:], i / (COLUMNS - 1)) for i in range(COLUMNS)]
+        between = generators.decode(system, torch.stack(paths, dim=1).flatten(0, 1))
+        Image.fromarray(sheet(between)).save(beside(folder, "interpolation"))
+    report(out, run, seed, count, seconds, device.about)
 
 
-def generate_labelled(
+def generate_labeled(
     params: Params,
     layout: Layout,
     run: str,
@@ -60,18 +59,18 @@ def generate_labelled(
     grid: bool,
     changes: dict[str, Any],
 ) -> None:
-    """Write 0_001.png ... 9_100.png, so many of each label or of `only` one."""
-    folder = free_folder(out)
-    labels = range(LABELLED[run])
+    """Write 0_001.png ... 9_100.png: `per_class` images of each label, or of `only` one."""
+    folder = new_out(out)
+    labels = range(CONDITIONAL[run])
     if only is not None and only not in labels:
-        raise UserError(f"--class: {run} draws {labels[0]} to {labels[-1]}, not {only}")
-    how = changed_way(params, run, changes)
+        raise UserError(f"--class: the labels of {run} are {labels[0]} to {labels[-1]}, not {only}")
+    sampling = changed_sampling(params, run, changes)
     device = every_core(params)
-    system: Any = generators.load(params, layout, device, run, params.generation.seeds[0])
+    system = generators.load(params, layout, device, run, params.generation.seeds[0])
     wanted = torch.tensor(labels if only is None else [only]).repeat_interleave(per_class)
-    began = time.perf_counter()
-    images = generators.draw_labelled(system, wanted, how, "generate", seed)
-    seconds = time.perf_counter() - began
+    start = time.perf_counter()
+    images = generators.sample_labels(system, wanted, sampling, "generate", seed)
+    seconds = time.perf_counter() - start
     digits = max(3, len(str(per_class)))
     with new_folder(folder) as draft:
         for i, (image, label) in enumerate(zip(images, wanted.tolist(), strict=True)):
@@ -79,14 +78,14 @@ def generate_labelled(
     if grid:
         firsts = images.reshape(-1, per_class, *images.shape[1:])[:, :COLUMNS].reshape(-1, *images.shape[1:])
         Image.fromarray(sheet(firsts, min(COLUMNS, per_class))).save(beside(folder, "grid"))
-    say(out, run, seed, len(images), seconds, device.about)
+    report(out, run, seed, len(images), seconds, device.about)
 
 
-def free_folder(out: str) -> Path:
+def new_out(out: str) -> Path:
     folder = Path(out)
     for path in (folder, beside(folder, "grid"), beside(folder, "interpolation")):
         if path.exists():
-            raise UserError(f"{path}: is there already; name a new folder, so that nothing is lost")
+            raise UserError(f"{path}: exists; name a new folder, so that nothing is lost")
     return folder
 
 
@@ -94,33 +93,39 @@ def beside(folder: Path, kind: str) -> Path:
     return folder.with_name(f"{folder.name}-{kind}.png")
 
 
-def check_run(params: Params, run: str) -> str:
-    """The generator that gan/METHOD or vae names."""
-    kind, _, method = run.partition("/")
+def named(params: Params, run: str) -> str:
+    """The generator that gan/NAME, or an autoencoder's name, stands for."""
+    kind, _, name = run.partition("/")
     if kind == "gan":
-        generators.check_gan(params, method)
-        return method
-    if run != "vae":
-        raise UserError(f"--run: must be gan/METHOD, vae, {' or '.join(LABELLED)}, not {run!r}")
+        generators.check_named(name, params.gans, "gans")
+        return name
+    if run not in params.autoencoders:
+        known = ", ".join(["gan/NAME", *params.autoencoders, *CONDITIONAL])
+        raise UserError(f"--run: must be one of {known}, not {run!r}")
     return run
 
 
-def changed_way(params: Params, run: str, changes: dict[str, Any]) -> Sampling:
-    """How params say that a diffusion model is sampled, but for what the command line says."""
-    wanted = {name: value for name, value in changes.items() if value is not None}
-    if wanted and run != "ddpm":
-        raise UserError(f"--{next(iter(wanted)).removeprefix('sampling_')}: only ddpm is sampled in steps")
+def changed_sampling(params: Params, run: str, changes: dict[str, Any]) -> Sampling:
+    """The sampling settings of params, except for those given on the command line."""
+    given = {name: value for name, value in changes.items() if value is not None}
+    if given and run != "ddpm":
+        raise UserError(f"--{option(next(iter(given)))}: only ddpm is sampled in steps")
     try:
-        return params.ddpm.changed(**wanted)
+        return params.ddpm.with_changes(**given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]).removeprefix("sampling_")
-        raise UserError(f"--{name}: {first['msg'].replace('Input should', 'must')}") from None
+        message = first["msg"].replace("Input should", "must")
+        raise UserError(f"--{option(str(first['loc'][0]))}: {message}") from None
 
 
-def say(out: str, run: str, seed: int, count: int, seconds: float, device: str) -> None:
+def option(setting: str) -> str:
+    """The command line option of a sampling setting."""
+    return {"sampling_steps": "steps", "guidance_scale": "guidance-scale"}.get(setting, setting)
+
+
+def report(out: str, run: str, seed: int, count: int, seconds: float, device: str) -> None:
     print(f"{out}: {count} images by {run}, seed {seed}")
-    print(f"{seconds:.1f} s, {count / seconds:.1f} images a second on {device}", file=sys.stderr)
+    print(f"{seconds:.1f} s, {count / seconds:.1f} images/s on {device}", file=sys.stderr)
 
 
 def sheet(images: NDArray[np.uint8], most_columns: int = COLUMNS) -> NDArray[np.uint8]:

@@ -1,61 +1,29 @@
-"""Systems that draw images: built from params, filled with the weights that their stage saved.
+"""Generators: built from params, loaded with the weights of their training, and sampled.
 
-A generator's name is that of its params' section: dcgan4, vae, ddpm; of ACGAN, which has two, acgan/digits or
-acgan/faces.
+A generator's name is that of its section in params: dcgan4, vae, ddpm. ACGAN has two sections, acgan/digits and acgan/faces.
 """
 
 import importlib
-from collections.abc import Iterator
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hw2core.data.batches import ImageSet, resident
-from hw2core.data.store import UNKNOWN, open_split, read_about
 from hw2core.engine import journal
+from hw2core.engine.batches import ImageSet, resident
 from hw2core.engine.device import Device
-from hw2core.engine.loop import System
-from hw2core.engine.randomness import generator
+from hw2core.engine.images import UNKNOWN, open_split, read_about
+from hw2core.engine.randomness import generator as rng_for
 from hw2core.errors import UserError
 from hw2core.layout import Layout
-from hw2core.params import FAMILIES, LABELLED, Params, Sampling, Training
+from hw2core.settings import Params
+from hw2core.settings.registry import AUTOENCODERS, CONDITIONAL, GANS
+from hw2core.settings.systems import Sampling, Training
+from hw2core.systems.generator import Generator
 
-CHUNK = 100  # images drawn at once
-
-
-class Generator(System, Protocol):
-    """A system that draws square images."""
-
-    @property
-    def size(self) -> int: ...
-
-    def noise(self, count: int, random: torch.Generator, /) -> Tensor: ...
-
-
-class FaceGenerator(Generator, Protocol):
-    """One that draws any face."""
-
-    def sample(self, noise: Tensor) -> Tensor: ...
-
-
-class LabelledGenerator(Generator, Protocol):
-    """One that draws what the labels say."""
-
-    def sample(self, noise: Tensor, labels: Tensor) -> Tensor: ...
-
-
-@runtime_checkable
-class Diffusion(Generator, Protocol):
-    """One that does so step by step, in a way that can be chosen."""
-
-    def sample(self, noise: Tensor, labels: Tensor, how: Sampling, random: torch.Generator) -> Tensor: ...
-
-    def trajectory(
-        self, noise: Tensor, labels: Tensor, how: Sampling, random: torch.Generator
-    ) -> Iterator[tuple[int, Tensor]]: ...
+CHUNK = 100  # images that are generated at once
 
 
 def settings_of(params: Params, name: str) -> Training:
@@ -66,49 +34,40 @@ def settings_of(params: Params, name: str) -> Training:
 
 
 def build(params: Params, name: str) -> Generator:
-    """An untrained generator: class SnganGp of systems/sngan.py for sngan_gp."""
+    """An untrained generator: class SnganGp of systems/sngan_gp.py for sngan_gp."""
     section = name.partition("/")[0]
-    module = importlib.import_module(f"hw2core.systems.{FAMILIES.get(section, section)}")
-    kind = "".join(part.capitalize() for part in section.split("_"))
-    system: Generator = getattr(module, kind)(settings_of(params, name))
+    module = importlib.import_module(f"hw2core.systems.{section}")
+    system: Generator = getattr(module, "".join(part.capitalize() for part in section.split("_")))(
+        settings_of(params, name)
+    )
     return system
-
-
-def check_gan(params: Params, method: str) -> None:
-    if method not in params.gan.methods:
-        raise UserError(f"unknown method {method}; gan.methods has: {', '.join(params.gan.methods)}")
-
-
-def check_item(item: str) -> str:
-    """The ACGAN that an item of stage train_acgan names."""
-    if f"acgan/{item}" not in LABELLED:
-        raise UserError(f"unknown item {item}; there are: digits, faces")
-    return f"acgan/{item}"
 
 
 def place_of(name: str) -> tuple[str, str]:
     """The stage that trains a generator, and its item there."""
-    if name in FAMILIES:
+    if name in GANS:
         return "train_gan", name
+    if name in AUTOENCODERS:
+        return "train_autoencoder", name
     section, _, item = name.partition("/")
-    return f"train_{section}", item or ("digits" if name in LABELLED else "faces")
+    return f"train_{section}", item or "digits"
+
+
+def check_named(name: str, names: Sequence[str], path: str) -> None:
+    if name not in names:
+        raise UserError(f"unknown item {name}; {path} has: {', '.join(names)}")
 
 
 def dataset_of(params: Params, name: str) -> str:
-    """What a generator learns to draw."""
+    """The dataset that a generator learns."""
     return params.data.digits if place_of(name)[1] == "digits" else params.data.faces
 
 
-def read_images(
-    params: Params, layout: Layout, device: Device, name: str, split: str, size: int | None = None
-) -> ImageSet:
-    """A split of what a generator learns to draw, which must be as large as it draws. The labels are those that it
-    is asked by: of ACGAN's faces one attribute, where that is known."""
+def read_images(params: Params, layout: Layout, device: Device, name: str, split: str) -> ImageSet:
+    """A split of the dataset that a generator learns, with the labels that it is conditioned on. Of ACGAN's faces only
+    those are read whose attribute is known."""
     dataset = dataset_of(params, name)
     images = resident(open_split(layout.ready(dataset), split), device)
-    height, width = images.images.shape[1:3]
-    if size not in (None, height) or height != width:
-        raise UserError(f"{dataset}: its images are {width}x{height}, but params ask for {size}x{size}")
     attribute = getattr(settings_of(params, name), "attribute", None)
     if attribute is None:
         return images
@@ -121,62 +80,59 @@ def read_images(
     return ImageSet(images.images[known], labels[known], device)
 
 
+def check_size(images: ImageSet, dataset: str, size: int) -> None:
+    height, width = images.images.shape[1:3]
+    if (height, width) != (size, size):
+        raise UserError(f"{dataset}: its images are {width}x{height}, but params ask for {size}x{size}")
+
+
 def load(params: Params, layout: Layout, device: Device, name: str, seed: int) -> Generator:
     """A trained generator at its last step."""
     system = build(params, name)
-    folder = layout.stage(*place_of(name))
-    journal.load_weights(
-        system.networks, journal.read_model(folder, f"seed{seed}.last"), folder / "model.safetensors"
-    )
+    journal.load_weights(system.networks, layout.model(*place_of(name), seed), "last")
     device.place(system.networks)
     system.networks.eval()
     return system
 
 
-def draw(system: FaceGenerator, count: int, *names: str | int) -> NDArray[np.uint8]:
-    """Images (n, h, w, 3) of noise that `names` decide: the first of many are those of few."""
-    return np.concatenate(list(draw_parts(system, system.noise(count, generator(*names)))))
+@torch.no_grad()
+def decode(system: Generator, noise: Tensor) -> NDArray[np.uint8]:
+    """The images (n, h, w, 3) of latent vectors."""
+    return np.concatenate([to_uint8(system.sample(part)) for part in noise.split(CHUNK)])
+
+
+def sample(system: Generator, count: int, *names: str | int) -> NDArray[np.uint8]:
+    """Images (n, h, w, 3) of noise that depends on `names`. The first of many are those of few."""
+    return decode(system, system.noise(count, rng_for(*names)))
 
 
 @torch.no_grad()
-def draw_parts(system: FaceGenerator, noise: Tensor) -> Iterator[NDArray[np.uint8]]:
-    for part in noise.split(CHUNK):
-        yield pixels(system.sample(part))
-
-
-@torch.no_grad()
-def draw_labelled(
-    system: LabelledGenerator | Diffusion, labels: Tensor, how: Sampling, *names: str | int
+def sample_labels(
+    system: Generator, labels: Tensor, sampling: Sampling | None, *names: str | int
 ) -> NDArray[np.uint8]:
-    """Images of these labels, of noise that `names` decide; a diffusion model draws them as `how` says."""
-    drawn = []
-    for noise, wanted, random in parts(system, labels, *names):
-        if isinstance(system, Diffusion):
-            images = system.sample(noise, wanted, how, random)
-        else:
-            images = system.sample(noise, wanted)
-        drawn.append(pixels(images))
-    return np.concatenate(drawn)
+    """Images (n, h, w, 3) of these labels (n,), of noise that depends on `names`."""
+    parts = noise_parts(system, labels, *names)
+    return np.concatenate(
+        [to_uint8(system.sample(noise, y, sampling, rng)) for noise, y, rng in parts]
+    )
 
 
-@torch.no_grad()
-def way(system: Diffusion, labels: Tensor, how: Sampling, *names: str | int) -> dict[int, NDArray[np.uint8]]:
-    """Of each time of the way what becomes the first of the images that `draw_labelled` draws."""
-    noise, wanted, random = next(parts(system, labels, *names))
-    return {time: pixels(x[:1])[0] for time, x in system.trajectory(noise, wanted, how, random)}
-
-
-def parts(
-    system: LabelledGenerator | Diffusion, labels: Tensor, *names: str | int
+def noise_parts(
+    system: Generator, labels: Tensor, *names: str | int
 ) -> Iterator[tuple[Tensor, Tensor, torch.Generator]]:
-    """The noise, the labels and what decides later chance, of so many images as are drawn at once."""
-    first, later = generator(*names), generator(*names, "on the way")
-    device = next(system.networks.parameters()).device
+    """Noise, labels and the rng of later steps, for as many images as are generated at once."""
+    rng, later_rng = rng_for(*names), rng_for(*names, "on the way")
     for part in labels.split(CHUNK):
-        yield system.noise(len(part), first).to(device), part.to(device), later
+        yield system.noise(len(part), rng).to(system.device), part.to(system.device), later_rng
 
 
-def pixels(images: Tensor) -> NDArray[np.uint8]:
-    """Images from -1 to 1 as they are written to files."""
+def to_uint8(images: Tensor) -> NDArray[np.uint8]:
+    """Images (n, 3, h, w) from -1 to 1 as bytes (n, h, w, 3)."""
     scaled = images.float().add(1).mul(127.5).round().clamp(0, 255)
     return scaled.to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def balanced_labels(name: str, images: int, least: int) -> Tensor:
+    """The same number of each label, in order: `images` or a few less in all, but at least `least` of each."""
+    labels = CONDITIONAL[name]
+    return torch.arange(labels).repeat_interleave(max(least, images // labels))

@@ -1,4 +1,4 @@
-"""`hw2 judge`: anybody's folder of images, judged as the pipeline judges its own."""
+"""`hw2 judge`: any folder of images, evaluated as the pipeline evaluates its own."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hw2core.data.batches import ImageSet
+from hw2core.engine.batches import ImageSet
 from hw2core.data.decode import decode
 from hw2core.data.fetch import Remote, bring_one
 from hw2core.data.frames import DIGIT, whole
@@ -22,16 +22,16 @@ from hw2core.data.trees import Tree, open_tree
 from hw2core.engine import journal
 from hw2core.errors import UserError
 from hw2core.files import sha256_of
-from hw2core.judges import inception
-from hw2core.judges.classification import outputs
-from hw2core.judges.digits import digits_read
-from hw2core.judges.extractors import Extractor, compare, extract
-from hw2core.judges.faces import faces_in_files
+from hw2core.evaluation import inception
+from hw2core.evaluation.classification import outputs
+from hw2core.evaluation.digits import digit_accuracy
+from hw2core.evaluation.extractors import Extractor, compare, extract
+from hw2core.evaluation.files import detect_faces_in_files
 from hw2core.layout import Layout
-from hw2core.params import Params
+from hw2core.settings import Params
 from hw2core.stages.commands import every_core
-from hw2core.stages.digit_judges import classifier_extractor, digit_judge
-from hw2core.stages.evaluate_generators import offline_extractor
+from hw2core.stages.digits_extractor import digit_extractor, digit_reader
+from hw2core.stages.faces_extractor import face_extractor
 
 ADDRESS = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
 
@@ -39,16 +39,16 @@ ADDRESS = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights
 def fid(
     params: Params, layout: Layout, fake: str, real: str, domain: str, by_faces: bool, as_json: bool
 ) -> None:
-    """Compare two folders of images: by Inception, or offline, by the features of a domain's classifier or of the
-    small network that learnt the faces."""
+    """Compare two folders of images: by Inception features or, offline, by those of a domain's classifier or of the
+    network train_face_features."""
     if domain and by_faces:
         raise UserError("--digits and --faces: name one of them")
     sets = [read_folder(*open_images(folder)) for folder in (fake, real)]
     device = every_core(params)
     if domain:
-        extractor = classifier_extractor(params, layout, device, domain)
+        extractor = digit_extractor(params, layout, device, domain)
     else:
-        extractor = offline_extractor(params, layout) if by_faces else inception_extractor(params)
+        extractor = face_extractor(params, layout) if by_faces else inception_extractor(params)
     features = [
         extract(extractor, images, device, layout.features, folder)
         for images, folder in zip(sets, (fake, real), strict=True)
@@ -57,19 +57,19 @@ def fid(
 
 
 def faces(params: Params, layout: Layout, folder: str, as_json: bool) -> None:
-    """In how many of a folder's images the detector finds exactly one face."""
-    say(faces_in_files(*open_images(folder)), as_json)
+    """The face detection rate of a folder of images."""
+    say(detect_faces_in_files(*open_images(folder)), as_json)
 
 
 def digits(params: Params, layout: Layout, folder: str, domain: str, as_json: bool) -> None:
-    """How many of a folder's digits are read as the digit that leads their name."""
+    """The digit accuracy of a folder of images, whose names begin with their digit."""
     tree, files = open_images(folder)
-    meant = meant_digits(tree, files)
+    labels = digits_in_names(tree, files)
     images = read_pictures(tree, files, partial(whole, size=(DIGIT, DIGIT)))
     device = every_core(params)
-    network, judge = digit_judge(params, layout, device, domain)
-    pictures = ImageSet(torch.from_numpy(images).to(device.kind), meant.to(device.kind), device)
-    say(digits_read(outputs(network, pictures), pictures.labels) | {"judge": judge}, as_json)
+    reader, name = digit_reader(params, layout, device, domain)
+    pictures = ImageSet(torch.from_numpy(images).to(device.kind), labels.to(device.kind), device)
+    say(digit_accuracy(outputs(reader, pictures), pictures.labels) | {"classifier": name}, as_json)
 
 
 def open_images(folder: str) -> tuple[Tree, list[str]]:
@@ -86,25 +86,25 @@ def read_folder(tree: Tree, files: list[str]) -> NDArray[np.uint8]:
     return read_pictures(tree, files, partial(whole, size=first.size))
 
 
-def meant_digits(tree: Tree, files: list[str]) -> Tensor:
+def digits_in_names(tree: Tree, files: list[str]) -> Tensor:
     """The digit before each name's first underscore, as in 7_001.png."""
-    problems, meant = Problems(), []
+    problems, labels = Problems(), []
     for file in files:
         digit, line, _ = file.rpartition("/")[2].partition("_")
         if line and len(digit) == 1 and digit in "0123456789":
-            meant.append(int(digit))
+            labels.append(int(digit))
         else:
             problems.add(
                 f"{tree.name}/{file}", "does not say its digit", "name it <digit>_<number>.png, as 7_001.png"
             )
     problems.raise_any()
-    return torch.tensor(meant)
+    return torch.tensor(labels)
 
 
 def inception_extractor(params: Params) -> Extractor:
-    """FID's own network: from the file that params name, else from pytorch-fid's cache, else downloaded there."""
-    if params.judges.inception:
-        return inception.inception(Path(params.judges.inception).expanduser())
+    """FID's network: from the file that params name, else from pytorch-fid's cache, else downloaded there."""
+    if params.evaluation.faces.inception:
+        return inception.inception(Path(params.evaluation.faces.inception).expanduser())
     path = inception.cached_weights()
     if not path.is_file():
         remote = Remote(
@@ -116,7 +116,7 @@ def inception_extractor(params: Params) -> Extractor:
             contents_checksum=inception.PUBLISHED,
         )
         path.parent.mkdir(parents=True, exist_ok=True)
-        print(f"bringing the Inception weights to {path}", file=sys.stderr)
+        print(f"downloading the Inception weights to {path}", file=sys.stderr)
         bring_one(remote, path.parent, params.data.mirror, [])
     return inception.inception(path)
 

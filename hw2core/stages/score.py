@@ -9,7 +9,7 @@ from hw2core.errors import UserError
 
 
 def score(predictions: str, labels: str) -> None:
-    """Print how many of the labelled images are predicted rightly; an image without a prediction is wrong."""
+    """Print how many of the labeled images are predicted rightly; an image without a prediction is wrong."""
     problems = Problems()
     predicted, true = (read_labels(Path(path), problems) for path in (predictions, labels))
     problems.raise_any()

@@ -1,22 +1,23 @@
-"""`hw2 data`: what is ready of a dataset, for the eye."""
+"""`hw2 data`: what a ready dataset holds, with a contact sheet."""
 
 import os
 from pathlib import Path
 
-from hw2core.data import store
+from hw2core.engine import images
 from hw2core.layout import Layout
-from hw2core.params import Params
-from hw2core.report import figures
+from hw2core.report.figures.grids import contact_sheet
+from hw2core.report.figures.style import save
+from hw2core.settings import Params
 
 
 def show(params: Params, layout: Layout, dataset: str, picture: str) -> None:
-    """Say what a ready dataset holds, and draw its contact sheet."""
+    """Print what a ready dataset holds, and write its contact sheet."""
     folder = layout.ready(dataset)
-    about = store.read_about(folder)
-    splits = {name: store.open_split(folder, name) for name in store.SPLITS}
+    about = images.read_about(folder)
+    splits = {name: images.open_split(folder, name) for name in images.SPLITS}
     print(f"{about['name']}, {about['source']}: {about['made']}")
     height, width = splits["train"].images.shape[1:3]
-    counts = {name: about["counts"][name] for name in store.SPLITS}
+    counts = {name: about["counts"][name] for name in images.SPLITS}
     print(
         ", ".join(f"{name} {part['images']:,}" for name, part in counts.items())
         + f" images, {width}x{height}"
@@ -31,5 +32,5 @@ def show(params: Params, layout: Layout, dataset: str, picture: str) -> None:
         for name, part in counts.items():
             print(f"{name:<6}" + "".join(f"{part['per_class'][digit]:>8,}" for digit in about["classes"]))
     path = Path(picture) if picture else layout.sheet(dataset)
-    figures.save(figures.contact_sheet(splits["train"], f"{dataset}, training images"), path)
+    save(contact_sheet(splits["train"], f"{dataset}, training images"), path)
     print(f"contact sheet: {os.path.relpath(path)}")

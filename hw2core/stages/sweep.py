@@ -1,112 +1,119 @@
-"""Stage sweep_ddpm: the same diffusion model sampled in other ways, without training it again."""
+"""Stage sweep_ddpm: one diffusion model sampled with other samplers, steps and guidance, without training it again."""
 
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hw2core.engine import journal
 from hw2core.engine.device import choose_device
-from hw2core.engine.randomness import generator
+from hw2core.engine.randomness import generator as rng_for
+from hw2core.engine.tiles import write_tiles
+from hw2core.evaluation.classification import accuracy, outputs
 from hw2core.files import write_whole
-from hw2core.judges.classification import accuracy, outputs
 from hw2core.layout import Layout
-from hw2core.params import LABELLED, Params, Sampling
-from hw2core.report import figures
+from hw2core.settings import Params
+from hw2core.settings.registry import CONDITIONAL, SAMPLERS
+from hw2core.settings.systems import Sampling
 from hw2core.stages import generators
-from hw2core.stages.digit_judges import digit_judge
-from hw2core.stages.evaluate_conditional import image_set
+from hw2core.stages.evaluate_digits import image_set
+from hw2core.stages.digits_extractor import digit_reader
 from hw2core.systems.samplers import slerp
 
-STATIONS = 8  # between two noises
+STATIONS = 8  # images of an interpolation
 ETAS = (0.0, 0.25, 0.5, 0.75, 1.0)
+INTERPOLATED = (0, 3, 8)  # digits
 
 
-def sweep_ddpm(params: Params, layout: Layout) -> None:
+def sweep_ddpm(params: Params, layout: Layout, item: str) -> None:
+    generators.check_named(item, params.conditional.ddpm, "conditional.ddpm")
     device = choose_device(params.engine)
-    folder = layout.stage("sweep_ddpm", "digits")
+    folder = layout.stage("sweep_ddpm", item)
     seed = params.generation.seeds[0]
-    system: Any = generators.load(params, layout, device, "ddpm", seed)
-    reader, judged_by = digit_judge(params, layout, device, params.data.digits)
-    labels = torch.arange(params.sweep.images) % LABELLED["ddpm"]
+    system = generators.load(params, layout, device, "ddpm", seed)
+    reader, reader_name = digit_reader(params, layout, device, params.data.digits)
+    labels = torch.arange(params.sweep.images) % CONDITIONAL["ddpm"]
 
-    def draw(how: Sampling, wanted: Tensor) -> Any:
-        """Of the same noise in every way."""
-        return generators.draw_labelled(system, wanted, how, "sweep_ddpm", f"seed {seed}")
+    def sample(sampling: Sampling, y: Tensor) -> NDArray[np.uint8]:
+        """From the same noise for all settings."""
+        return generators.sample_labels(system, y, sampling, "sweep_ddpm", f"seed {seed}")
 
     rows = []
-    for how in ways(params):
-        images = draw(how, labels)
-        read = accuracy(outputs(reader, image_set(images, labels, device)), labels.to(device.kind))
-        rows.append({**row(how, params.ddpm.times), "digits_read": read})
+    for sampling in settings_to_compare(params):
+        logits = outputs(reader, image_set(sample(sampling, labels), labels, device))
+        rows.append(
+            row(sampling, params.ddpm.timesteps) | {"digit_accuracy": accuracy(logits, labels.to(device.kind))}
+        )
     table = pd.DataFrame(rows)
     write_whole(folder / "sweep.csv", table.to_csv(index=False, float_format="%.6g").encode())
-    figures.save(figures.sweep(table, row(params.ddpm, params.ddpm.times)), folder / "sweep.png")
 
-    ten = torch.arange(10)
-    by_eta = [draw(params.ddpm.changed(sampler="ddim", eta=eta), ten) for eta in ETAS]
-    figures.save_photos(figures.rows(by_eta, [f"η = {eta:g}" for eta in ETAS]), folder / "eta.png")
-    by_guidance = [draw(params.ddpm.changed(guidance=scale), ten) for scale in params.sweep.guidance]
-    names = [f"guidance {scale:g}" for scale in params.sweep.guidance]
-    figures.save_photos(figures.rows(by_guidance, names), folder / "guidance.png")
-    between, names = interpolations(system, params)
-    figures.save_photos(figures.rows(between, names), folder / "interpolation.png")
+    digits = torch.arange(10)
+    by_eta = [sample(params.ddpm.with_changes(sampler="ddim", eta=eta), digits) for eta in ETAS]
+    write_tiles(folder / "eta.png", np.concatenate(by_eta), len(digits))
+    scales = params.sweep.guidance_scale
+    by_guidance = [sample(params.ddpm.with_changes(guidance_scale=scale), digits) for scale in scales]
+    write_tiles(folder / "guidance.png", np.concatenate(by_guidance), len(digits))
+    interpolated, names = interpolations(system, params)
+    write_tiles(folder / "interpolation.png", np.concatenate(interpolated), STATIONS)
     journal.write_metrics(
         folder,
         {
-            "ways": rows,
+            "settings": rows,
             "images": len(labels),
-            "judge": judged_by,
+            "classifier": reader_name,
+            "etas": list(ETAS),
+            "interpolations": names,
             "seed": seed,
             "device": device.about,
         },
     )
 
 
-def ways(params: Params) -> list[Sampling]:
-    """Every sampler in every number of steps, then every strength of guidance."""
-    samplers = get_args(Sampling.model_fields["sampler"].annotation)
+def settings_to_compare(params: Params) -> list[Sampling]:
+    """Every sampler with every number of steps, then every guidance scale."""
     found = [
-        params.ddpm.changed(sampler=sampler, sampling_steps=steps)
-        for sampler in samplers
+        params.ddpm.with_changes(sampler=sampler, sampling_steps=steps)
+        for sampler in SAMPLERS
         for steps in params.sweep.sampling_steps
     ]
-    found += [params.ddpm.changed(guidance=scale) for scale in params.sweep.guidance]
-    return list({tuple(row(how, params.ddpm.times).values()): how for how in found}.values())
+    found += [params.ddpm.with_changes(guidance_scale=scale) for scale in params.sweep.guidance_scale]
+    return list({tuple(row(one, params.ddpm.timesteps).values()): one for one in found}.values())
 
 
-def row(how: Sampling, times: int) -> dict[str, Any]:
-    """What a way is, and how often the network looks at an image on it."""
-    steps = min(how.sampling_steps, times)
-    looks = steps if how.guidance in (0, 1) else 2 * steps
+def row(sampling: Sampling, timesteps: int) -> dict[str, Any]:
+    """The settings, with the number of function evaluations: guidance evaluates the network with and without label."""
+    steps = min(sampling.sampling_steps, timesteps)
     return {
-        "sampler": how.sampler,
+        "sampler": sampling.sampler,
         "sampling_steps": steps,
-        "guidance": how.guidance,
-        "looks": looks,
+        "guidance_scale": sampling.guidance_scale,
+        "nfe": steps if sampling.guidance_scale in (0, 1) else 2 * steps,
     }
 
 
-def interpolations(system: Any, params: Params) -> tuple[list[Any], list[str]]:
-    """Ways between two noises of the same digit, along the sphere and straight, by a sampler without chance."""
-    how = params.ddpm.changed(eta=0.0, sampler="ddim") if by_chance(params.ddpm) else params.ddpm
-    drawn, names = [], []
-    random = generator("sweep_ddpm", "interpolation")
-    device = next(system.networks.parameters()).device
-    shares = np.linspace(0, 1, STATIONS)
-    for digit in (0, 3, 8):
-        one, other = system.noise(2, random).to(device).split(1)
+def interpolations(system: Any, params: Params) -> tuple[list[NDArray[np.uint8]], list[str]]:
+    """Images between two noises of one digit, on the sphere and on the straight line, by a deterministic sampler."""
+    sampling: Sampling = params.ddpm
+    if is_stochastic(sampling):
+        sampling = sampling.with_changes(eta=0.0, sampler="ddim")
+    images, names = [], []
+    rng = rng_for("sweep_ddpm", "interpolation")
+    weights = np.linspace(0, 1, STATIONS)
+    for digit in INTERPOLATED:
+        one, other = system.noise(2, rng).to(system.device).split(1)
         for name, between in (("sphere", slerp), ("straight", torch.lerp)):
-            noise = torch.cat([between(one, other, float(share)) for share in shares])
+            noise = torch.cat([between(one, other, float(weight)) for weight in weights])
+            labels = torch.full((STATIONS,), digit, device=system.device)
             with torch.no_grad():
-                images = system.sample(noise, torch.full((STATIONS,), digit, device=device), how, random)
-            drawn.append(generators.pixels(images))
+                generated = system.sample(noise, labels, sampling, rng)
+            images.append(generators.to_uint8(generated))
             names.append(name)
-    return drawn, names
+    return images, names
 
 
-def by_chance(how: Sampling) -> bool:
-    """Whether noise does not decide the image alone."""
-    return how.sampler in ("ddpm", "ddpm_posterior") or (how.sampler == "ddim" and how.eta > 0)
+def is_stochastic(sampling: Sampling) -> bool:
+    """Whether the sampler adds noise, so that the first noise does not determine the image."""
+    return sampling.sampler in ("ddpm", "ddpm_posterior") or (sampling.sampler == "ddim" and sampling.eta > 0)

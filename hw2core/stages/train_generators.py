@@ -1,5 +1,4 @@
-"""Stages train_gan, train_vae, train_acgan, train_ddpm and train_face_features: what learns from faces or digits, and
-what is kept to look at."""
+"""Stages train_gan, train_autoencoder, train_acgan, train_ddpm and train_face_features."""
 
 import sys
 from collections.abc import Callable
@@ -8,156 +7,141 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from hw2core.data.batches import ImageSet, Shuffle, resident
-from hw2core.data.store import open_split
-from hw2core.engine import journal
-from hw2core.engine.device import Device, choose_device
-from hw2core.engine.loop import Trained, Watch
+from hw2core.engine.batches import ImageSet, Shuffle, resident
+from hw2core.engine.device import choose_device
+from hw2core.engine.images import open_split
+from hw2core.engine.loop import Trained
+from hw2core.engine.system import Batch
+from hw2core.engine.tiles import write_tiles
 from hw2core.files import write_array
-from hw2core.judges.classification import spread
 from hw2core.layout import Layout
-from hw2core.params import LABELLED, Params, Sampling, Training
-from hw2core.report import figures
-from hw2core.stages import generators
-from hw2core.stages.seeds import trained_seeds
+from hw2core.settings import Params
+from hw2core.settings.registry import CONDITIONAL
+from hw2core.settings.systems import Sampling
+from hw2core.stages import generators, job
+from hw2core.stages.job import Job, Names
+from hw2core.systems.generator import Generator
 
-SHOWN = 8  # images of the strip that shows a training's progress: one of each digit where digits are drawn
-MOMENTS = 8  # at most so many times
-PLAINLY = Sampling(sampler="dpm_solver", sampling_steps=15, guidance=1, skip=0, eta=0)
-"""How a diffusion model draws them: not as params say, for nothing is to be trained again when those change."""
-COLLAPSED = 0.1  # diversity below which a GAN draws all but one picture
-
-
-def train_gan(params: Params, layout: Layout, method: str) -> None:
-    generators.check_gan(params, method)
-    train_generator(params, layout, method)
-
-
-def train_vae(params: Params, layout: Layout) -> None:
-    train_generator(params, layout, "vae")
+SAMPLES = 8  # images in a row of the progress strip; as many as there are labels where those are more
+ROWS = 8  # at most
+PROGRESS_SAMPLING = Sampling(
+    sampler="dpm_solver", sampling_steps=15, guidance_scale=1, guidance_skip_prob=0, eta=0
+)
+"""How a DDPM is sampled for the strip. Not as params say, so that no training depends on those settings."""
+COLLAPSED = 0.1  # diversity below which a GAN generates one image for almost all noise
 
 
-def train_acgan(params: Params, layout: Layout, item: str) -> None:
-    train_generator(params, layout, generators.check_item(item))
+def train_gan(params: Params, layout: Layout, name: str, seed: int) -> None:
+    generators.check_named(name, params.gans, "gans")
+    train_generator(params, layout, name, seed)
 
 
-def train_ddpm(params: Params, layout: Layout) -> None:
-    train_generator(params, layout, "ddpm")
+def train_autoencoder(params: Params, layout: Layout, name: str, seed: int) -> None:
+    generators.check_named(name, params.autoencoders, "autoencoders")
+    train_generator(params, layout, name, seed)
 
 
-def train_generator(params: Params, layout: Layout, name: str) -> None:
+def train_acgan(params: Params, layout: Layout, item: str, seed: int) -> None:
+    generators.check_named(item, params.conditional.acgan, "conditional.acgan")
+    train_generator(params, layout, f"acgan/{item}", seed)
+
+
+def train_ddpm(params: Params, layout: Layout, item: str, seed: int) -> None:
+    generators.check_named(item, params.conditional.ddpm, "conditional.ddpm")
+    train_generator(params, layout, "ddpm", seed)
+
+
+def train_generator(params: Params, layout: Layout, name: str, seed: int) -> None:
     stage, item = generators.place_of(name)
     settings = generators.settings_of(params, name)
     device = choose_device(params.engine)
-    images = generators.read_images(
-        params, layout, device, name, "train", generators.build(params, name).size
-    )
+    images = generators.read_images(params, layout, device, name, "train")
+    labels = CONDITIONAL.get(name, 0)
 
-    def watch(system: Any, folder: Path) -> Watch:
-        """Keep some images of the same noise at each look."""
+    def build() -> Generator:
+        system = generators.build(params, name)
+        generators.check_size(images, generators.dataset_of(params, name), system.size)
+        return system
 
-        def look(step: int) -> dict[str, float]:
-            names = (stage, item, "progress")
-            if labels := LABELLED.get(name):
-                shown = torch.arange(max(SHOWN, labels)) % labels
-                drawn = generators.draw_labelled(system, shown, PLAINLY, *names)
-            else:
-                drawn = generators.draw(system, SHOWN, *names)
-            write_array(folder / f"progress-{step:08d}.npy", drawn)
-            return {}
+    def save_samples(system: Generator, step: int, scratch: Path) -> dict[str, float]:
+        """Keep images of the same noise at each step."""
+        names = (stage, item, "progress")
+        if labels:
+            y = torch.arange(max(SAMPLES, labels)) % labels
+            generated = generators.sample_labels(system, y, PROGRESS_SAMPLING, *names)
+        else:
+            generated = generators.sample(system, SAMPLES, *names)
+        write_array(scratch / f"progress-{step:08d}.npy", generated)
+        return {}
 
-        return Watch(params.engine.evaluate_every, look, chooses=None)
+    def summarize(trained: Trained, scratch: Path) -> dict[str, Any]:
+        steps = write_progress(scratch, layout.stage(stage, item, seed) / "progress.png")
+        final = final_losses(trained)
+        collapse = collapsed(f"{name} seed {seed}", final["diversity"]) if "diversity" in final else {}
+        return {"final": final, "progress_steps": steps, **collapse}
 
-    with trained_seeds(
-        stage,
-        item,
-        params,
-        layout,
-        device,
-        seeds=params.generation.seeds,
+    training = Job(
+        stage=stage,
+        item=item,
+        seed=seed,
         settings=settings,
-        build=lambda seed: generators.build(params, name),
-        batches=batches(images, settings),
-        watch=watch,
-        reads=[generators.dataset_of(params, name)],
-        facts={},
-    ) as (runs, kept):
-        folder = layout.stage(stage, item)
-        figures.save_photos(
-            figures.progress(first_progress(kept / f"seed{params.generation.seeds[0]}")),
-            folder / "progress.png",
-        )
-        journal.write_metrics(folder, metrics(runs, settings, params, device, name))
+        datasets=(generators.dataset_of(params, name),),
+        build=build,
+        batches=lambda names: shuffled(images, settings.batch, names),
+        evaluate=save_samples,
+        selects=None,
+        summary=summarize,
+    )
+    job.run(training, params.engine, layout, device)
 
 
-def train_face_features(params: Params, layout: Layout) -> None:
-    """The network that faces are compared by offline."""
+def train_face_features(params: Params, layout: Layout, extractor: str) -> None:
+    """The network whose features compare faces where Inception's weights are missing."""
     from hw2core.systems.face_features import FaceFeatures
 
+    generators.check_named(extractor, params.extractors.faces, "extractors.faces")
     device = choose_device(params.engine)
     faces = resident(open_split(layout.ready(params.data.faces), "train"), device)
     settings = params.face_features
-    with trained_seeds(
-        "train_face_features",
-        "faces",
-        params,
-        layout,
-        device,
-        seeds=[0],
+    training = Job(
+        stage="train_face_features",
+        item="faces",
+        seed=0,
         settings=settings,
-        build=lambda seed: FaceFeatures(settings),
-        batches=batches(faces, settings),
-        watch=lambda system, folder: Watch(params.engine.evaluate_every, lambda step: {}, chooses=None),
-        reads=[params.data.faces],
-        facts={},
-    ) as (runs, _):
-        journal.write_metrics(
-            layout.stage("train_face_features", "faces"),
-            {
-                "contrast_loss": runs[0].history[-1]["contrast_loss"],
-                "steps": settings.steps,
-                "images": len(faces),
-                "device": device.about,
-            },
+        datasets=(params.data.faces,),
+        build=lambda: FaceFeatures(settings),
+        batches=lambda names: shuffled(faces, settings.batch, names),
+        evaluate=lambda *_: {},
+        selects=None,
+        summary=lambda trained, _: {"final": final_losses(trained), "images": len(faces)},
+    )
+    job.run(training, params.engine, layout, device)
+
+
+def shuffled(images: ImageSet, batch: int, names: Names) -> Callable[[int], Batch]:
+    return Shuffle(images, batch, *names).at
+
+
+def final_losses(trained: Trained) -> dict[str, float]:
+    """The last row of the history without step and learning rate."""
+    return {key: value for key, value in trained.history[-1].items() if key not in ("step", "lr")}
+
+
+def write_progress(scratch: Path, path: Path) -> list[int]:
+    """Write the kept samples of evenly spaced steps, a row for each; returns the steps."""
+    kept = sorted(scratch.glob("progress-*.npy"))
+    rows = np.unique(np.linspace(0, len(kept) - 1, min(ROWS, len(kept))).round().astype(int))
+    samples = [np.load(kept[row]) for row in rows]
+    write_tiles(path, np.concatenate(samples), columns=len(samples[0]))
+    return [int(kept[row].stem.partition("-")[2]) for row in rows]
+
+
+def collapsed(name: str, diversity: float) -> dict[str, bool]:
+    """Whether a GAN generates almost the same image for all noise."""
+    if diversity < COLLAPSED:
+        print(
+            f"{name}: collapsed: its images vary {diversity:.2f} times as much as real ones (less than {COLLAPSED})",
+            file=sys.stderr,
         )
-
-
-def batches(faces: ImageSet, settings: Training) -> Callable[..., Callable[[int], Any]]:
-    return lambda *names: Shuffle(faces, settings.batch, *names).at
-
-
-def first_progress(folder: Path) -> dict[int, NDArray[np.uint8]]:
-    """What was kept at the steps looked at, or at so many of them, evenly."""
-    kept = sorted(folder.glob("progress-*.npy"))
-    chosen = np.unique(np.linspace(0, len(kept) - 1, min(MOMENTS, len(kept))).round().astype(int))
-    return {int(kept[i].stem.partition("-")[2]): np.load(kept[i]) for i in chosen}
-
-
-def metrics(
-    runs: dict[int, Trained], settings: Training, params: Params, device: Device, name: str
-) -> dict[str, Any]:
-    """The health at the end, and whether a GAN's generator has fallen to one picture."""
-    last = [run.history[-1] for run in runs.values()]
-    figures_of = [key for key in last[0] if key not in ("step", "lr")]
-    networks = generators.build(params, name).networks
-    found: dict[str, Any] = {
-        "at_the_end": {key: spread([row[key] for row in last]) for key in figures_of},
-        "steps": settings.steps,
-        "parameters": {
-            part: sum(weight.numel() for weight in network.parameters()) for part, network in networks.items()
-        },
-        "seeds": params.generation.seeds,
-        "device": device.about,
-    }
-    if "diversity" in last[0]:
-        fallen = [seed for seed, row in zip(runs, last, strict=True) if row["diversity"] < COLLAPSED]
-        found["collapsed_seeds"] = fallen
-        for seed in fallen:
-            print(
-                f"{name} seed {seed}: collapsed: its images differ {runs[seed].history[-1]['diversity']:.2f} times as "
-                f"much as real ones (less than {COLLAPSED})",
-                file=sys.stderr,
-            )
-    return found
+    return {"collapsed": diversity < COLLAPSED}

@@ -1,1 +1,1 @@
-"""One file a system: its networks, its step, how it predicts."""
+"""One file per system: its networks, its objective, its sampler or predictor."""

@@ -1,11 +1,17 @@
 """ADDA, adversarial discriminative domain adaptation (Tzeng et al., CVPR 2017).
 
-Its first stage is the source's own classifier, trained beforehand. In the second, which is here, the source's
-extractor and label head stand still; a second extractor starts as a copy of the first and learns to give the
-target such features that a critic cannot tell them from the source's. The label head then reads them.
+Stage 1, pre-training, is the source's own classifier. Stage 2, adversarial adaptation, is here: the source extractor
+M_s and the label head C are frozen. The target extractor M_t starts as a copy of M_s and learns features that the
+discriminator D cannot distinguish from the source's:
+
+    min over D      L_D = -log D(M_s(x_s)) - log(1 - D(M_t(x_t)))
+    min over M_t    L_M = -log D(M_t(x_t))
+
+The prediction for a target image is C(M_t(x_t)).
 """
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 import torch
@@ -13,18 +19,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.optimizer import Optimizer
 
-from hw2core.data.augment import AUGMENTATIONS
-from hw2core.params import Adda as Settings
-from hw2core.systems.backbones import BACKBONES, OnBackbone, adam, feature_count
+from hw2core.engine.augmentation import AUGMENTATIONS
+from hw2core.engine.system import Batch, adam
+from hw2core.settings.systems import Adda as Settings
+from hw2core.systems.backbones import SOURCE, TARGET, Backbone
+from hw2core.systems.predictor import Predictor
 
-SOURCE, TARGET = 0, 1
 
-
-def r19_critic(features: int) -> nn.Module:
+def r19_discriminator(features: int) -> nn.Module:
     return nn.Sequential(nn.Linear(features, 500), nn.ReLU(), nn.Linear(500, 2))
 
 
-def r20_critic(features: int) -> nn.Module:
+def r20_discriminator(features: int) -> nn.Module:
     return nn.Sequential(
         *(nn.Linear(features, 200), nn.ReLU()),
         *(nn.Linear(200, 200), nn.ReLU()),
@@ -32,68 +38,62 @@ def r20_critic(features: int) -> nn.Module:
     )
 
 
-CRITICS: dict[str, Callable[[int], nn.Module]] = {"R19": r19_critic, "R20": r20_critic}
+DISCRIMINATORS: dict[str, Callable[[int], nn.Module]] = {"R19": r19_discriminator, "R20": r20_discriminator}
 
 
-class Adda(OnBackbone):
+class Adda(Predictor):
     settings: Settings
+    starts_from_source = True
 
-    def __init__(self, settings: Settings, arch: str) -> None:
+    def __init__(self, settings: Settings, backbone: Backbone) -> None:
         self.settings = settings
-        parts = BACKBONES[arch]()
+        source_extractor, label_head = backbone.extractor(), backbone.label_head()
         self.networks = nn.ModuleDict(
             {
-                "source_extractor": parts["extractor"],
-                "label_head": parts["label_head"],
-                "extractor": BACKBONES[arch]()["extractor"],
-                "critic": CRITICS[settings.critic](feature_count(parts)),
+                "source_extractor": source_extractor,
+                "label_head": label_head,
+                "extractor": copy.deepcopy(source_extractor),
+                "discriminator": DISCRIMINATORS[settings.discriminator](backbone.features),
             }
         )
-        for part in ("source_extractor", "label_head"):
-            self.networks[part].requires_grad_(False)
+        for frozen in ("source_extractor", "label_head"):
+            self.networks[frozen].requires_grad_(False)
 
-    @property
-    def source_classifier(self) -> nn.ModuleDict:
-        """What stands still, under the names that the source's own classifier gives its parts."""
-        return nn.ModuleDict(
-            {"extractor": self.networks["source_extractor"], "label_head": self.networks["label_head"]}
-        )
-
-    def start(self) -> None:
-        """The target's extractor begins as a copy of the source's."""
-        self.networks["extractor"].load_state_dict(self.networks["source_extractor"].state_dict())
+    def start(self, source: Mapping[str, Tensor]) -> None:
+        """Start both extractors and the label head from the source's own classifier."""
+        super().start(source)
+        self.networks["source_extractor"].load_state_dict(self.networks["extractor"].state_dict())
 
     @cached_property
-    def optimisers(self) -> dict[str, Optimizer]:
+    def optimizers(self) -> dict[str, Optimizer]:
         return {
             "extractor": adam(self.networks["extractor"], self.settings, self.settings.lr),
-            "critic": adam(self.networks["critic"], self.settings, self.settings.critic_lr),
+            "discriminator": adam(
+                self.networks["discriminator"], self.settings, self.settings.discriminator_lr
+            ),
         }
 
-    def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
+    def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
         augment = AUGMENTATIONS[self.settings.augment]
-        source, _, target = batch  # the source's labels have done their work in the first stage
-        self.networks["source_extractor"].eval()  # its batch norm stands still too
+        source, _, target = batch  # (n, 3, 28, 28), labels that only stage 1 uses, (m, 3, 28, 28)
+        self.networks["source_extractor"].eval()  # freezes its batch-norm statistics too
         with torch.no_grad():
-            source_features = self.networks["source_extractor"](augment(source))
-        target_features = self.features(augment(target))
+            source_features = self.networks["source_extractor"](augment(source))  # (n, features)
+        target_features = self.features(augment(target))  # (m, features)
 
-        critic_loss = self.told_apart(source_features, SOURCE) + self.told_apart(
-            target_features.detach(), TARGET
-        )
-        self.optimisers["critic"].zero_grad()
-        critic_loss.backward()
-        self.optimisers["critic"].step()
+        source_loss = self.domain_loss(source_features, SOURCE)
+        discriminator_loss = source_loss + self.domain_loss(target_features.detach(), TARGET)
+        self.descend("discriminator", discriminator_loss)
 
-        # The inverted labels of the paper: the extractor descends until the critic says "source".
-        fooling_loss = self.told_apart(target_features, SOURCE)
-        self.optimisers["extractor"].zero_grad()
-        fooling_loss.backward()
-        self.optimisers["extractor"].step()
-        return {"critic_loss": critic_loss, "fooling_loss": fooling_loss}
+        adv_loss = self.domain_loss(target_features, SOURCE)  # inverted labels
+        self.descend("extractor", adv_loss)
+        return {"discriminator_loss": discriminator_loss, "adv_loss": adv_loss}
 
-    def told_apart(self, features: Tensor, domain: int) -> Tensor:
-        """The critic's cross-entropy when all these features come from `domain`. Smoothed labels weaken it."""
+    def domain_loss(self, features: Tensor, domain: int) -> Tensor:
+        """The discriminator's cross-entropy on features (n, features) labeled `domain`.
+
+        Label smoothing weakens the discriminator.
+        """
         domains = torch.full((len(features),), domain, device=features.device)
-        verdict = self.networks["critic"](features)
-        return F.cross_entropy(verdict, domains, label_smoothing=self.settings.smoothing)
+        logits = self.networks["discriminator"](features)
+        return F.cross_entropy(logits, domains, label_smoothing=self.settings.label_smoothing)

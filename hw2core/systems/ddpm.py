@@ -1,11 +1,11 @@
-"""DDPM, conditional, with classifier-free guidance (Ho et al. 2020; Ho & Salimans 2021).
+"""DDPM, conditional, with classifier-free guidance (Ho et al., NeurIPS 2020; Ho & Salimans 2021).
 
-Times run from 0, the image, to T, noise:
+Time steps run from 0, the image x_0, to T, noise:
 
-    x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) epsilon
+    x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) eps
 
-A U-Net learns, at random times, what was mixed in. Some images come to it without their label, so that it can be
-asked with and without; the sampler follows the difference further than the labelled guess alone would.
+A U-Net predicts, at random time steps, eps or the velocity v. In training some images come without their label, so that
+the network learns the unconditional prediction too; sampling extrapolates from it beyond the conditional one.
 """
 
 from collections.abc import Iterator
@@ -16,136 +16,159 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.optimizer import Optimizer
 
-from hw2core.params import Ddpm as Settings
-from hw2core.params import Sampling
-from hw2core.systems.samplers import SCHEDULES, choose_sampler, even_times
-from hw2core.systems.unet import NOBODY, UNETS
+from hw2core.engine.system import Batch
+from hw2core.settings.systems import Ddpm as Settings
+from hw2core.settings.systems import Sampling
+from hw2core.systems.generator import Generator
+from hw2core.systems.samplers import NOISE_SCHEDULES, choose_sampler, even_timesteps
+from hw2core.systems.unet import NULL_LABEL, UNETS
 
-CLASSES = 10
-SIZE = 28  # pixels a side
-CHUNK = 250  # images that the network sees at once while sampling
+CHUNK = 250  # the largest batch of the network while sampling
 
 
-class Ddpm:
+class Ddpm(Generator):
     settings: Settings
-    size = SIZE
+    size = 28
+    latent_shape = (3, 28, 28)
+    labels = 10
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.alpha_bars = SCHEDULES[settings.noise](settings.times)
-        self.networks = nn.ModuleDict({"unet": UNETS[settings.arch](CLASSES, settings.width)})
+        self.alpha_bars = NOISE_SCHEDULES[settings.noise_schedule](settings.timesteps)  # (T + 1,)
+        self.table = self.alpha_bars.float()  # the same, on the device of the last batch
+        self.networks = nn.ModuleDict({"unet": UNETS[settings.arch](self.labels, settings.width)})
 
     @cached_property
-    def optimisers(self) -> dict[str, Optimizer]:
+    def optimizers(self) -> dict[str, Optimizer]:
         return {
             "unet": AdamW(
                 self.networks.parameters(),
                 lr=self.settings.lr,
-                betas=(self.settings.beta1, self.settings.beta2),
-                weight_decay=self.settings.weight_decay,
+                betas=self.settings.optimizer.betas,
+                weight_decay=self.settings.optimizer.weight_decay,
                 fused=True,
             )
         }
 
     # --- training: algorithm 1 of DDPM ----------------------------------------------------------------------
 
-    def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
-        images, labels = batch
-        times = torch.randint(1, self.settings.times + 1, (len(images),), device=images.device)
-        epsilon = torch.randn_like(images)
-        alpha_bar = self.alpha_bar(times)
-        guess = self.networks["unet"](self.diffuse(images, epsilon, alpha_bar), times, self.drop(labels))
-        error = (guess.float() - self.target(images, epsilon, alpha_bar)).square().mean((1, 2, 3))
-        loss = (self.weight(alpha_bar.flatten()) * error).mean()
-        self.optimisers["unet"].zero_grad()
-        loss.backward()
-        self.optimisers["unet"].step()
+    def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
+        x_0, labels = batch  # (n, 3, 28, 28), (n,)
+        t = torch.randint(1, self.settings.timesteps + 1, (len(x_0),), device=x_0.device)
+        eps = torch.randn_like(x_0)
+        alpha_bar_t = self.alpha_bar(t)  # (n, 1, 1, 1)
+        x_t = self.add_noise(x_0, eps, alpha_bar_t)
+        predicted = self.networks["unet"](x_t, t, self.drop_labels(labels)).float()
+        error = (predicted - self.target(x_0, eps, alpha_bar_t)).square().mean((1, 2, 3))  # (n,)
+        loss = (self.loss_weight(alpha_bar_t.flatten()) * error).mean()
+        self.descend("unet", loss)
         return {"loss": loss}
 
-    def alpha_bar(self, times: Tensor) -> Tensor:
-        """Of each image's time, to be multiplied with images."""
-        table = self.alpha_bars.to(times.device, torch.float32, non_blocking=True)
-        return table[times][:, None, None, None]
+    def alpha_bar(self, t: Tensor) -> Tensor:
+        """alpha_bar_t of time steps (n,), as (n, 1, 1, 1)."""
+        if self.table.device != t.device:
+            self.table = self.table.to(t.device)
+        return self.table[t][:, None, None, None]
 
-    def diffuse(self, images: Tensor, epsilon: Tensor, alpha_bar: Tensor) -> Tensor:
-        """A draw of q(x_t | x_0)."""
-        return alpha_bar.sqrt() * images + (1 - alpha_bar).sqrt() * epsilon
+    def add_noise(self, x_0: Tensor, eps: Tensor, alpha_bar_t: Tensor) -> Tensor:
+        """x_t, a sample of q(x_t | x_0)."""
+        return alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
 
-    def drop(self, labels: Tensor) -> Tensor:
-        """The labels, without those of some images."""
-        dropped = torch.rand(len(labels), device=labels.device) < self.settings.unlabelled
-        return labels.masked_fill(dropped, NOBODY)
+    def drop_labels(self, labels: Tensor) -> Tensor:
+        """Replace labels by NULL_LABEL with probability `label_dropout`."""
+        dropped = torch.rand(len(labels), device=labels.device) < self.settings.label_dropout
+        return labels.masked_fill(dropped, NULL_LABEL)
 
-    def target(self, images: Tensor, epsilon: Tensor, alpha_bar: Tensor) -> Tensor:
-        """What the network is to guess: the noise, or the velocity from image to noise (Salimans & Ho 2022)."""
+    def target(self, x_0: Tensor, eps: Tensor, alpha_bar_t: Tensor) -> Tensor:
+        """What the network predicts: eps, or v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0 (Salimans & Ho 2022)."""
         if self.settings.prediction == "epsilon":
-            return epsilon
-        return alpha_bar.sqrt() * epsilon - (1 - alpha_bar).sqrt() * images
+            return eps
+        return alpha_bar_t.sqrt() * eps - (1 - alpha_bar_t).sqrt() * x_0
 
-    def weight(self, alpha_bar: Tensor) -> Tensor:
-        """Of each image's loss. Min-SNR (Hang et al. 2023) caps what times of little noise weigh in a loss on
-        images, min(SNR, gamma); the errors of epsilon and v are that of the image times SNR and SNR + 1."""
-        if self.settings.min_snr == 0:
-            return torch.ones_like(alpha_bar)
-        ratio = alpha_bar / (1 - alpha_bar)
-        scale = ratio if self.settings.prediction == "epsilon" else ratio + 1
-        return ratio.clamp(max=self.settings.min_snr) / scale
+    def loss_weight(self, alpha_bar_t: Tensor) -> Tensor:
+        """Min-SNR weights (n,) of the squared errors (Hang et al. 2023).
+
+        min(SNR, gamma) is the weight of an error of x_0; an error of eps is that times SNR, of v times SNR + 1.
+        """
+        if self.settings.min_snr_gamma == 0:
+            return torch.ones_like(alpha_bar_t)
+        snr = alpha_bar_t / (1 - alpha_bar_t)
+        scale = snr if self.settings.prediction == "epsilon" else snr + 1
+        return snr.clamp(max=self.settings.min_snr_gamma) / scale
 
     # --- sampling -------------------------------------------------------------------------------------------
 
-    def noise(self, count: int, random: torch.Generator) -> Tensor:
-        """What samples start from; the same on every device."""
-        return torch.randn((count, 3, SIZE, SIZE), generator=random)
-
-    def sample(self, noise: Tensor, labels: Tensor, how: Sampling, random: torch.Generator) -> Tensor:
-        """Images from -1 to 1 of these labels (NOBODY: of any)."""
-        images = noise
-        for _, x in self.trajectory(noise, labels, how, random):
-            images = x
-        return images.clamp(-1, 1)
+    def sample(
+        self,
+        noise: Tensor,
+        labels: Tensor | None = None,
+        sampling: Sampling | None = None,
+        rng: torch.Generator | None = None,
+    ) -> Tensor:
+        """Images of `labels`; None or NULL_LABEL: unconditional. `sampling` is that of the settings unless given."""
+        x = noise
+        for _, x_t in self.trajectory(noise, labels, sampling, rng):
+            x = x_t
+        return x.clamp(-1, 1)
 
     def trajectory(
-        self, noise: Tensor, labels: Tensor, how: Sampling, random: torch.Generator
+        self,
+        noise: Tensor,
+        labels: Tensor | None = None,
+        sampling: Sampling | None = None,
+        rng: torch.Generator | None = None,
     ) -> Iterator[tuple[int, Tensor]]:
-        """Each time of the way, from T to 0, and what `sample` holds then. The stages of the way are even, so those
-        at T, 4T/5, ..., 0 are among them whenever 5 divides the steps and T.
+        """(t, x_t) of each time step that `sample` takes, from T to 0.
 
-        At a share `skip` of the steps, drawn by chance, there is no guidance: R22b's way to save time."""
-        times = even_times(self.settings.times, min(how.sampling_steps, self.settings.times))
-        skips = (torch.rand(len(times) - 1, generator=random) < how.skip).tolist()
-        guidance = {t: 1.0 if skip else how.guidance for t, skip in zip(times[:-1], skips, strict=True)}
+        The time steps are evenly spaced: T, 4T/5, ..., 0 are among them whenever 5 divides T and the sampling steps.
+        With probability `guidance_skip_prob` a step has no guidance, which is R22b's way to save time.
+        """
+        sampling = sampling or self.settings
+        noise = noise.to(self.device)
+        if labels is None:
+            labels = torch.full((len(noise),), NULL_LABEL)
+        labels = labels.to(self.device)
+        steps = min(sampling.sampling_steps, self.settings.timesteps)
+        timesteps = even_timesteps(self.settings.timesteps, steps)
+        skipped = (torch.rand(steps, generator=rng) < sampling.guidance_skip_prob).tolist()
+        scale = {
+            t: 1.0 if skip else sampling.guidance_scale
+            for t, skip in zip(timesteps[:-1], skipped, strict=True)
+        }
 
-        def denoise(x: Tensor, t: int) -> Tensor:
-            return self.denoise(x, t, labels, guidance[t])
+        def predict_x0(x_t: Tensor, t: int) -> Tensor:
+            return self.predict_x0(x_t, t, labels, scale[t])
 
-        sampler = choose_sampler(how.sampler, how.eta)
-        return sampler(denoise, noise, self.alpha_bars, times, random)
+        sampler = choose_sampler(sampling.sampler, sampling.eta)
+        return sampler(predict_x0, noise, self.alpha_bars, timesteps, rng)
 
-    def denoise(self, x: Tensor, t: int, labels: Tensor, guidance: float) -> Tensor:
-        """The guess of the images behind x at time t, from -1 to 1 as images are."""
-        parts = zip(x.split(CHUNK), labels.split(CHUNK), strict=True)
-        guess = torch.cat([self.guided(part, t, its_labels, guidance) for part, its_labels in parts])
-        return self.image(guess, x, t).clamp(-1, 1)
+    def predict_x0(self, x_t: Tensor, t: int, labels: Tensor, guidance_scale: float) -> Tensor:
+        """The prediction of x_0 (n, 3, 28, 28), clipped to [-1, 1]."""
+        chunks = zip(x_t.split(CHUNK), labels.split(CHUNK), strict=True)
+        predicted = torch.cat([self.guided(x, t, y, guidance_scale) for x, y in chunks])
+        return self.to_x0(predicted, x_t, t).clamp(-1, 1)
 
-    def image(self, guess: Tensor, x: Tensor, t: int) -> Tensor:
-        """The image that a guess of epsilon or v speaks of."""
-        alpha_bar = self.alpha_bars[t].item()
-        signal, noise = alpha_bar**0.5, (1 - alpha_bar) ** 0.5
+    def to_x0(self, predicted: Tensor, x_t: Tensor, t: int) -> Tensor:
+        """x_0 that follows from x_t and a prediction of eps or v."""
+        alpha_bar_t = self.alpha_bars[t].item()
+        signal, noise = alpha_bar_t**0.5, (1 - alpha_bar_t) ** 0.5
         if self.settings.prediction == "epsilon":
-            return (x - noise * guess) / signal
-        return signal * x - noise * guess
+            return (x_t - noise * predicted) / signal
+        return signal * x_t - noise * predicted
 
-    def guided(self, x: Tensor, t: int, labels: Tensor, guidance: float) -> Tensor:
-        """The network's guess, moved from the unlabelled one towards the labelled by `guidance` times their
-        difference: 0 is the unlabelled, 1 exactly the labelled, beyond 1 is guidance. Where both are needed they
-        are asked for in one batch. (Ho & Salimans' w is this less 1.)"""
+    def guided(self, x_t: Tensor, t: int, labels: Tensor, guidance_scale: float) -> Tensor:
+        """Classifier-free guidance: unconditional + guidance_scale (conditional - unconditional).
+
+        A scale of 0 is the unconditional prediction and 1 the conditional one; each needs one evaluation of the network,
+        any other scale two, in one batch. The scale is w + 1 in Ho & Salimans' notation.
+        """
         unet = self.networks["unet"]
-        times = torch.full((len(x),), t, device=x.device)
-        unlabelled = torch.full_like(labels, NOBODY)
-        if guidance == 1:
-            return unet(x, times, labels).float()
-        if guidance == 0:
-            return unet(x, times, unlabelled).float()
-        both = unet(x.repeat(2, 1, 1, 1), times.repeat(2), torch.cat([labels, unlabelled]))
-        with_label, without = both.float().chunk(2)
-        return without + guidance * (with_label - without)
+        timesteps = torch.full((len(x_t),), t, device=x_t.device)
+        null_labels = torch.full_like(labels, NULL_LABEL)
+        if guidance_scale == 1:
+            return unet(x_t, timesteps, labels).float()
+        if guidance_scale == 0:
+            return unet(x_t, timesteps, null_labels).float()
+        both = unet(x_t.repeat(2, 1, 1, 1), timesteps.repeat(2), torch.cat([labels, null_labels]))
+        conditional, unconditional = both.float().chunk(2)
+        return unconditional + guidance_scale * (conditional - unconditional)

@@ -1,102 +1,97 @@
 """DSN, domain separation networks (Bousmalis et al., NeurIPS 2016).
 
-Each image gets two codes: a shared one, alike in both domains and read by the label head, and a private one of its
-domain, kept unlike the shared. From both together a decoder draws the image again, so that no code may idle.
+A shared encoder maps images of both domains to h_c, which the label head classifies. A private encoder of each domain
+maps them to h_p, which is kept different from h_c. A shared decoder reconstructs the image from h_c + h_p.
 
-    L = L_task + reconstruction * L_recon + difference * L_difference + similarity * L_similarity
+    L = L_task + alpha L_recon + beta L_difference + gamma L_similarity
 
-At first the task alone is learnt: codes that say nothing yet are made alike by saying nothing at all.
+The paper adds the last three terms after 10,000 steps; here `domain_losses_from_step` sets that step. Codes that carry
+no information yet would become similar trivially.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hw2core.data.augment import AUGMENTATIONS
-from hw2core.params import Dsn as Settings
-from hw2core.systems.backbones import BACKBONES, OnBackbone, ReverseGradient, feature_count
+from hw2core.engine.augmentation import AUGMENTATIONS
+from hw2core.engine.system import Batch
+from hw2core.settings.systems import Dsn as Settings
+from hw2core.systems.backbones import SOURCE, TARGET, Backbone, GradientReversal
+from hw2core.systems.predictor import Predictor
 
-SOURCE, TARGET = 0, 1
 
-
-def private_encoder(code: int) -> nn.Module:
-    """From an image to a code: small, for it has only to hold what its domain has of its own."""
+def private_encoder(features: int) -> nn.Module:
+    """From images (n, 3, 28, 28) to h_p (n, features). It is small: it encodes only what is specific to a domain."""
     return nn.Sequential(
         *(nn.Conv2d(3, 16, 5, stride=2, padding=2), nn.BatchNorm2d(16), nn.ReLU()),
         *(nn.Conv2d(16, 32, 5, stride=2, padding=2), nn.BatchNorm2d(32), nn.ReLU()),
         nn.Flatten(),
-        nn.Linear(32 * 7 * 7, code),
+        nn.Linear(32 * 7 * 7, features),
     )
 
 
-def shared_decoder(code: int) -> nn.Module:
-    """From the sum of both codes back to an image from -1 to 1."""
+def shared_decoder(features: int) -> nn.Module:
+    """From h_c + h_p (n, features) to images (n, 3, 28, 28) in [-1, 1]."""
     return nn.Sequential(
-        *(nn.Linear(code, 32 * 7 * 7), nn.ReLU(), nn.Unflatten(1, (32, 7, 7))),
+        *(nn.Linear(features, 32 * 7 * 7), nn.ReLU(), nn.Unflatten(1, (32, 7, 7))),
         *(nn.ConvTranspose2d(32, 16, 4, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU()),
         *(nn.ConvTranspose2d(16, 3, 4, stride=2, padding=1), nn.Tanh()),
     )
 
 
-def difference(shared: Tensor, private: Tensor) -> Tensor:
-    """How much two codes of the same images overlap: the mean square of their correlations over the batch,
-    once each is centred and each image's code scaled to length 1. Zero where they are orthogonal."""
-    shared, private = (F.normalize(code - code.mean(0), dim=1) for code in (shared, private))
-    return (shared.T @ private).square().mean()
+def difference(h_c: Tensor, h_p: Tensor) -> Tensor:
+    """Mean square of H_c^T H_p, whose rows are centered and scaled to unit length. Zero if the codes are orthogonal."""
+    h_c, h_p = (F.normalize(h - h.mean(0), dim=1) for h in (h_c, h_p))
+    return (h_c.T @ h_p).square().mean()
 
 
-def reconstruction(drawn: Tensor, images: Tensor) -> Tensor:
-    """The scale-invariant mean squared error: that of the images less that of their mean pixel, so that an image
-    drawn evenly too dark or too light is forgiven, and its shapes are not."""
-    error = (drawn - images).flatten(1)
+def si_mse(reconstructed: Tensor, images: Tensor) -> Tensor:
+    """Scale-invariant mean squared error: it ignores an offset that all pixels of an image share."""
+    error = (reconstructed - images).flatten(1)
     return (error.square().mean(1) - error.mean(1).square()).mean()
 
 
-class Dsn(OnBackbone):
+class Dsn(Predictor):
     settings: Settings
 
-    def __init__(self, settings: Settings, arch: str) -> None:
+    def __init__(self, settings: Settings, backbone: Backbone) -> None:
         self.settings = settings
-        parts = BACKBONES[arch]()
-        code = feature_count(parts)
         self.networks = nn.ModuleDict(
             {
-                **parts,  # the extractor is the shared encoder
-                "source_private": private_encoder(code),
-                "target_private": private_encoder(code),
-                "decoder": shared_decoder(code),
+                "extractor": backbone.extractor(),  # the shared encoder
+                "label_head": backbone.label_head(),
+                "domain_head": backbone.domain_head(),
+                "source_private": private_encoder(backbone.features),
+                "target_private": private_encoder(backbone.features),
+                "decoder": shared_decoder(backbone.features),
             }
         )
 
-    def step(self, batch: tuple[Tensor, Tensor, Tensor], k: int) -> dict[str, Tensor]:
+    def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
         augment = AUGMENTATIONS[self.settings.augment]
-        source, labels, target = batch
+        source, labels, target = batch  # (n, 3, 28, 28), (n,), (m, 3, 28, 28)
         source, target = augment(source), augment(target)
-        # Apart, so that each domain has batch norm's figures of its own: over both together DSN adapts worse.
-        source_shared, target_shared = self.features(source), self.features(target)
-        shared = torch.cat([source_shared, target_shared])
-        source_private = self.networks["source_private"](source)
-        target_private = self.networks["target_private"](target)
+        # One forward pass per domain gives each its own batch-norm statistics: with joint ones DSN adapts worse.
+        source_h_c, target_h_c = self.features(source), self.features(target)  # (n, features), (m, features)
+        h_c = torch.cat([source_h_c, target_h_c])
+        source_h_p = self.networks["source_private"](source)
+        target_h_p = self.networks["target_private"](target)
 
-        label_loss = F.cross_entropy(self.networks["label_head"](source_shared), labels)
-        drawn = self.networks["decoder"](shared + torch.cat([source_private, target_private]))
-        reconstruction_loss = reconstruction(drawn, torch.cat([source, target]))
-        difference_loss = difference(source_shared, source_private) + difference(
-            target_shared, target_private
-        )
-        similarity_loss = self.told_apart(shared, len(source))
+        label_loss = F.cross_entropy(self.networks["label_head"](source_h_c), labels)
+        reconstructed = self.networks["decoder"](h_c + torch.cat([source_h_p, target_h_p]))
+        reconstruction_loss = si_mse(reconstructed, torch.cat([source, target]))
+        difference_loss = difference(source_h_c, source_h_p) + difference(target_h_c, target_h_p)
+        similarity_loss = self.similarity(h_c, len(source))
 
-        self.optimisers["all"].zero_grad()
         loss = label_loss
-        if k >= self.settings.separate_from:
+        if k >= self.settings.domain_losses_from_step:
             loss = (
                 label_loss
-                + self.settings.reconstruction * reconstruction_loss
-                + self.settings.difference * difference_loss
-                + self.settings.similarity * similarity_loss
+                + self.settings.alpha * reconstruction_loss
+                + self.settings.beta * difference_loss
+                + self.settings.gamma * similarity_loss
             )
-        loss.backward()
-        self.optimisers["all"].step()
+        self.descend("all", loss)
         return {
             "label_loss": label_loss,
             "reconstruction_loss": reconstruction_loss,
@@ -104,8 +99,11 @@ class Dsn(OnBackbone):
             "similarity_loss": similarity_loss,
         }
 
-    def told_apart(self, shared: Tensor, sources: int) -> Tensor:
-        """The domain head's loss; the shared encoder behind the reversing layer seeks to raise it."""
-        domains = torch.full((len(shared),), TARGET, device=shared.device)
+    def similarity(self, h_c: Tensor, sources: int) -> Tensor:
+        """The domain head's loss on h_c, whose first `sources` rows are of the source.
+
+        The shared encoder maximizes it, behind the gradient reversal layer.
+        """
+        domains = torch.full((len(h_c),), TARGET, device=h_c.device)
         domains[:sources] = SOURCE
-        return F.cross_entropy(self.networks["domain_head"](ReverseGradient.apply(shared, 1.0)), domains)
+        return F.cross_entropy(self.networks["domain_head"](GradientReversal.apply(h_c, 1.0)), domains)

@@ -1,13 +1,12 @@
-"""R3GAN, a modern baseline of GANs (Huang et al., NeurIPS 2024).
+"""R3GAN, a modern GAN baseline (Huang et al., NeurIPS 2024).
 
-Two things replace a bag of tricks. The relativistic loss compares each real image with a fake, so that no mode of
-the data can be dropped without being seen; penalties on the critic's gradient at the real images (R1) and at the
-fakes (R2) make the game converge. So the networks may be plain residual ones, without any norm of activations: each
-block a 1x1 convolution to twice the channels, a grouped 3x3 one, a 1x1 one back, which starts at zero, so that every
+The relativistic loss compares each real image with a fake one, which prevents mode dropping; gradient penalties at real
+(R1) and fake images (R2) make training converge. The networks are residual without any normalization: each block is a
+1x1 convolution to twice the channels, a grouped 3x3 one, and a 1x1 one back. The last starts at zero, so that every
 block starts as the identity.
 
-    critic:     softplus(C(fake) - C(real)) + r1/2 |dC/dreal|^2 + r1/2 |dC/dfake|^2
-    generator:  softplus(C(real) - C(fake))
+    discriminator    softplus(D(G(z)) - D(x)) + r1_gamma/2 |dD/dx|^2 + r1_gamma/2 |dD/dG(z)|^2
+    generator        softplus(D(x) - D(G(z)))
 """
 
 import math
@@ -16,50 +15,44 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from hw2core.params import R3gan as Settings
-from hw2core.systems.adversarial import (
-    Adversarial,
-    accuracies,
-    between,
-    diversity,
-    relativistic_loss,
-    zero_centred_penalty,
-)
-from hw2core.systems.generators import downsample, upsample, widths
+from hw2core.engine.system import Batch
+from hw2core.settings.systems import R3gan as Settings
+from hw2core.systems.adversarial import Adversarial, health, midpoint
+from hw2core.systems.layers import downsample, upsample, widths
+from hw2core.systems.losses import r1_penalty, relativistic_loss
 
-GROUP = 16  # channels of one group of the 3x3 convolutions
+GROUP_SIZE = 16  # channels per group of the 3x3 convolutions
 SLOPE = 0.2
 
 
-def convolution(inputs: int, outputs: int, size: int = 1, groups: int = 1, gain: float = 1.0) -> nn.Conv2d:
-    """Started so that, but for `gain`, activations keep their variance through it and its leaky ReLU."""
+def conv(inputs: int, outputs: int, size: int = 1, groups: int = 1, gain: float = 1.0) -> nn.Conv2d:
+    """A convolution with He initialization for leaky ReLU, times `gain`."""
     layer = nn.Conv2d(inputs, outputs, size, padding=size // 2, groups=groups)
-    deviation = gain * math.sqrt(2 / (1 + SLOPE**2) / (inputs // groups * size**2))
-    nn.init.normal_(layer.weight, 0, deviation)
+    std = gain * math.sqrt(2 / (1 + SLOPE**2) / (inputs // groups * size**2))
+    nn.init.normal_(layer.weight, 0, std)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)
     return layer
 
 
 class Block(nn.Module):
-    """x + f(x), f a bottleneck turned inside out. `blocks` is how many the whole network has, by which the start
-    of each is damped (Fixup, Zhang et al. 2019)."""
+    """x + f(x), f an inverted bottleneck. `blocks` is the network's number of blocks (Fixup, Zhang et al. 2019)."""
 
     def __init__(self, channels: int, blocks: int) -> None:
         super().__init__()
-        inside = 2 * channels
+        inner = 2 * channels
         gain = blocks**-0.25
-        back = nn.Conv2d(inside, channels, 1, bias=False)
-        nn.init.zeros_(back.weight)
+        last = nn.Conv2d(inner, channels, 1, bias=False)
+        nn.init.zeros_(last.weight)
         self.path = nn.Sequential(
-            *(convolution(channels, inside, gain=gain), nn.LeakyReLU(SLOPE)),
-            *(convolution(inside, inside, 3, max(1, inside // GROUP), gain), nn.LeakyReLU(SLOPE)),
-            back,
+            *(conv(channels, inner, gain=gain), nn.LeakyReLU(SLOPE)),
+            *(conv(inner, inner, 3, max(1, inner // GROUP_SIZE), gain), nn.LeakyReLU(SLOPE)),
+            last,
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        path: Tensor = self.path(images)
-        return images + path
+    def forward(self, x: Tensor) -> Tensor:
+        path: Tensor = self.path(x)
+        return x + path
 
 
 class Resize(nn.Module):
@@ -73,41 +66,41 @@ class Resize(nn.Module):
             self.project = nn.Conv2d(inputs, outputs, 1, bias=False)
             nn.init.normal_(self.project.weight, 0, inputs**-0.5)
 
-    def forward(self, images: Tensor) -> Tensor:
-        # The 1x1 convolution and the filter commute: the order is the cheaper one.
+    def forward(self, x: Tensor) -> Tensor:
+        # The 1x1 convolution and the filter commute: it runs at the smaller size.
         if self.up:
-            return upsample(self.project(images))
-        projected: Tensor = self.project(downsample(images))
+            return upsample(self.project(x))
+        projected: Tensor = self.project(downsample(x))
         return projected
 
 
 class Basis(nn.Module):
-    """4x4 maps, learned, each as strong as a linear layer of the noise says."""
+    """Learned 4x4 maps, scaled by a linear layer of z (n, latent_dim)."""
 
-    def __init__(self, noise: int, channels: int) -> None:
+    def __init__(self, latent_dim: int, channels: int) -> None:
         super().__init__()
         self.maps = nn.Parameter(torch.randn(channels, 4, 4))
-        self.weights = nn.Linear(noise, channels, bias=False)
-        nn.init.normal_(self.weights.weight, 0, noise**-0.5)
+        self.weights = nn.Linear(latent_dim, channels, bias=False)
+        nn.init.normal_(self.weights.weight, 0, latent_dim**-0.5)
 
-    def forward(self, noise: Tensor) -> Tensor:
-        return self.maps * self.weights(noise)[:, :, None, None]
+    def forward(self, z: Tensor) -> Tensor:
+        return self.maps * self.weights(z)[:, :, None, None]
 
 
-def generator(noise: int, channels: list[int], depth: int) -> nn.Module:
-    """`channels` from the full size down to 4x4; `depth` blocks at each size."""
+def generator(latent_dim: int, channels: list[int], depth: int) -> nn.Module:
+    """z (n, latent_dim) to images; `channels` from the full size down to 4x4, `depth` blocks at each size."""
     blocks = depth * len(channels)
-    layers: list[nn.Module] = [Basis(noise, channels[-1])]
+    layers: list[nn.Module] = [Basis(latent_dim, channels[-1])]
     layers += [Block(channels[-1], blocks) for _ in range(depth)]
     for inputs, outputs in pairwise(reversed(channels)):
         layers += [Resize(inputs, outputs, up=True), *(Block(outputs, blocks) for _ in range(depth))]
-    return nn.Sequential(*layers, convolution(channels[0], 3))
+    return nn.Sequential(*layers, conv(channels[0], 3))
 
 
-def critic(channels: list[int], depth: int) -> nn.Module:
-    """The generator's mirror: at its end, how much of each learned 4x4 map there is, and their sum."""
+def discriminator(channels: list[int], depth: int) -> nn.Module:
+    """Images to logits (n, 1): the generator mirrored, with a product with learned 4x4 maps and a sum at its end."""
     blocks = depth * len(channels)
-    layers: list[nn.Module] = [convolution(3, channels[0])]
+    layers: list[nn.Module] = [conv(3, channels[0])]
     layers += [Block(channels[0], blocks) for _ in range(depth)]
     for inputs, outputs in pairwise(channels):
         layers += [Resize(inputs, outputs, up=False), *(Block(outputs, blocks) for _ in range(depth))]
@@ -121,38 +114,34 @@ class R3gan(Adversarial):
     settings: Settings
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        channels = widths(settings.size, settings.width, settings.widest)
-        self.networks = nn.ModuleDict(
-            {
-                "generator": generator(settings.noise, channels, settings.depth),
-                "critic": critic(channels, settings.depth),
-            }
+        channels = widths(settings.size, settings.width, settings.max_channels)
+        super().__init__(
+            settings,
+            generator(settings.latent_dim, channels, settings.depth),
+            discriminator(channels, settings.depth),
         )
 
-    def step(self, batch: Tensor | tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
-        real = self.images(batch)
-        fake = self.fakes(len(real))
+    def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
+        real = self.real(batch)  # (n, 3, size, size)
+        fake = self.fake(len(real))  # (n, 3, size, size)
 
-        seen_real = self.seen(real).requires_grad_()
-        seen_fake = self.seen(fake.detach()).requires_grad_()
-        real_logits, fake_logits = self.verdict(seen_real), self.verdict(seen_fake)
-        critic_loss = relativistic_loss(real_logits, fake_logits)
-        r1 = zero_centred_penalty(seen_real, real_logits)
-        r2 = zero_centred_penalty(seen_fake, fake_logits)
-        critic_gradient = self.turn("critic", critic_loss + self.settings.r1 / 2 * (r1 + r2))
+        seen_real = self.augment(real).requires_grad_()
+        seen_fake = self.augment(fake.detach()).requires_grad_()
+        real_logits, fake_logits = self.discriminate(seen_real), self.discriminate(seen_fake)  # (n,), (n,)
+        d_loss = relativistic_loss(real_logits, fake_logits)
+        r1 = r1_penalty(seen_real, real_logits)
+        r2 = r1_penalty(seen_fake, fake_logits)
+        d_grad_norm = self.descend("discriminator", d_loss + self.settings.r1_gamma / 2 * (r1 + r2))
 
         with torch.no_grad():
-            real_logits = self.verdict(self.seen(real))
-        generator_loss = relativistic_loss(self.verdict(self.seen(fake)), real_logits)
-        generator_gradient = self.turn("generator", generator_loss)
+            real_logits = self.discriminate(self.augment(real))
+        g_loss = relativistic_loss(self.discriminate(self.augment(fake)), real_logits)
+        g_grad_norm = self.descend("generator", g_loss)
+        threshold = midpoint(real_logits, fake_logits)
         return {
-            "critic_loss": critic_loss,
-            "generator_loss": generator_loss,
+            "d_loss": d_loss,
+            "g_loss": g_loss,
             "r1": r1,
             "r2": r2,
-            **accuracies(real_logits, fake_logits, between(real_logits, fake_logits)),
-            "critic_gradient": critic_gradient,
-            "generator_gradient": generator_gradient,
-            "diversity": diversity(fake, real),
+            **health(real, fake, real_logits, fake_logits, d_grad_norm, g_grad_norm, threshold),
         }

@@ -1,9 +1,10 @@
-"""StyleGAN2 (Karras et al., CVPR 2020): R21's cited source.
+"""StyleGAN2 (Karras et al., CVPR 2020), R21's cited source.
 
-A mapping network turns the noise into a code; the code scales the inputs of every convolution, and demodulation
-takes the scale out of its outputs again; noise in every pixel makes what is left to chance. The picture is the sum
-of what each size adds to it. Two penalties, taken every few steps only: R1 on the critic, and on the generator
-the path length, which asks that a step of the code move the image as far wherever it is taken.
+A mapping network turns z into w. In the synthesis network, w modulates the input channels of every convolution's
+weights, and demodulation rescales them to unit norm per output channel; noise in every pixel adds stochastic detail; the
+image is the sum of the RGB outputs of all sizes. Two regularizers are lazy, computed every few steps only: R1 on the
+discriminator, and path length regularization on the generator, which makes a step in w change the image by the same
+amount everywhere.
 """
 
 import math
@@ -13,42 +14,40 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hw2core.params import Stylegan2 as Settings
-from hw2core.systems.adversarial import (
-    Adversarial,
-    accuracies,
-    diversity,
-    fooling_loss,
-    judging_loss,
-    zero_centred_penalty,
-)
-from hw2core.systems.generators import blur, downsample, upsample, widths
+from hw2core.engine.system import Batch
+from hw2core.settings.systems import Stylegan2 as Settings
+from hw2core.systems.adversarial import Adversarial, health
+from hw2core.systems.layers import blur, downsample, upsample, widths
+from hw2core.systems.losses import discriminator_loss, non_saturating_loss, r1_penalty
 
-MAPPING_RATE = 0.01  # the mapping network learns that much slower
-PATH_MEMORY = 0.99  # of the mean path length
+MAPPING_LR_MULTIPLIER = 0.01
+PL_MEAN_DECAY = 0.99  # of the running mean of path lengths
 
 
-def activate(values: Tensor) -> Tensor:
-    """Leaky ReLU that keeps the variance."""
-    return F.leaky_relu(values, 0.2) * math.sqrt(2)
+def activate(x: Tensor) -> Tensor:
+    """Leaky ReLU that preserves the variance."""
+    return F.leaky_relu(x, 0.2) * math.sqrt(2)
 
 
 class Dense(nn.Module):
-    """A linear layer whose weights are near 1 in size and are scaled when used, so that Adam moves all layers at
-    one pace (the equalised learning rate of Karras et al. 2018), `rate` times it."""
+    """A linear layer with equalized learning rate (Karras et al. 2018).
 
-    def __init__(self, inputs: int, outputs: int, rate: float = 1.0, bias: float = 0.0) -> None:
+    Weights start at unit variance and are scaled in the forward pass, so that Adam changes all layers at the same
+    relative rate.
+    """
+
+    def __init__(self, inputs: int, outputs: int, lr_multiplier: float = 1.0, bias: float = 0.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) / rate)
-        self.bias = nn.Parameter(torch.full((outputs,), bias / rate))
-        self.scale, self.rate = rate / math.sqrt(inputs), rate
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), bias / lr_multiplier))
+        self.scale, self.bias_scale = lr_multiplier / math.sqrt(inputs), lr_multiplier
 
-    def forward(self, values: Tensor) -> Tensor:
-        return F.linear(values, self.weight * self.scale, self.bias * self.rate)
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight * self.scale, self.bias * self.bias_scale)
 
 
-class Convolution(nn.Module):
-    """The same for a convolution."""
+class Conv(nn.Module):
+    """A convolution with equalized learning rate."""
 
     def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, bias: bool = True) -> None:
         super().__init__()
@@ -56,149 +55,151 @@ class Convolution(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
         self.scale, self.stride, self.padding = 1 / math.sqrt(inputs * size**2), stride, size // 2
 
-    def forward(self, images: Tensor) -> Tensor:
-        return F.conv2d(images, self.weight * self.scale, self.bias, self.stride, self.padding)
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
 
 
-def modulated(images: Tensor, weight: Tensor, style: Tensor, demodulate: bool) -> Tensor:
-    """A convolution whose kernel each image scales by its own style, channel by channel, and which, demodulated,
-    has unit norm then. Inputs and outputs are scaled in the kernel's stead: the same sum, in one convolution."""
-    images = F.conv2d(images * style[:, :, None, None], weight, padding=weight.shape[2] // 2)
+def modulated_conv(x: Tensor, weight: Tensor, style: Tensor, demodulate: bool) -> Tensor:
+    """Convolve x (n, i, h, w) with weight (o, i, k, k) scaled by style (n, i), then demodulate.
+
+    Scaling inputs and outputs instead of the weights gives the same result with one convolution for the whole batch.
+    """
+    x = F.conv2d(x * style[:, :, None, None], weight, padding=weight.shape[2] // 2)
     if demodulate:
-        squares = style.float().square() @ weight.float().square().sum((2, 3)).T
-        images = images * (squares + 1e-8).rsqrt()[:, :, None, None]
-    return images
+        squares = style.float().square() @ weight.float().square().sum((2, 3)).T  # (n, o)
+        x = x * (squares + 1e-8).rsqrt()[:, :, None, None]
+    return x
 
 
 class Mapping(nn.Module):
-    """From noise, scaled to the length of a normal sample, to a code as long."""
+    """z (n, latent_dim), normalized, to w (n, latent_dim)."""
 
-    def __init__(self, code: int, depth: int) -> None:
+    def __init__(self, latent_dim: int, layers: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Dense(code, code, rate=MAPPING_RATE) for _ in range(depth))
+        self.layers = nn.ModuleList(
+            Dense(latent_dim, latent_dim, lr_multiplier=MAPPING_LR_MULTIPLIER) for _ in range(layers)
+        )
 
-    def forward(self, noise: Tensor) -> Tensor:
-        code = noise * (noise.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+    def forward(self, z: Tensor) -> Tensor:
+        w = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
         for layer in self.layers:
-            code = activate(layer(code))
-        return code
+            w = activate(layer(w))
+        return w
 
 
-class Styled(nn.Module):
-    """A modulated convolution with noise. In evaluation mode the noise stands still, so that an image depends on
-    its code alone."""
+class StyledConv(nn.Module):
+    """A modulated 3x3 convolution with noise; in evaluation mode the noise is constant, so that w alone decides."""
 
-    still: Tensor
+    noise_const: Tensor
 
-    def __init__(self, code: int, inputs: int, outputs: int, size: int) -> None:
+    def __init__(self, latent_dim: int, inputs: int, outputs: int, size: int) -> None:
         super().__init__()
-        self.style = Dense(code, inputs, bias=1.0)
+        self.style = Dense(latent_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
         self.scale = 1 / math.sqrt(inputs * 9)
-        self.strength = nn.Parameter(torch.zeros(()))
+        self.noise_strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs, 1, 1))
-        self.register_buffer("still", torch.randn(1, 1, size, size))
+        self.register_buffer("noise_const", torch.randn(1, 1, size, size))
 
-    def forward(self, images: Tensor, code: Tensor) -> Tensor:
-        images = modulated(images, self.weight * self.scale, self.style(code), demodulate=True)
-        noise = self.still
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        x = modulated_conv(x, self.weight * self.scale, self.style(w), demodulate=True)
+        noise = self.noise_const
         if self.training:
-            noise = torch.randn((len(images), *noise.shape[1:]), device=images.device)
-        return activate(images + noise * self.strength + self.bias)
+            noise = torch.randn((len(x), *noise.shape[1:]), device=x.device)
+        return activate(x + noise * self.noise_strength + self.bias)
 
 
 class ToRgb(nn.Module):
-    """What one size adds to the picture."""
+    """The RGB output of one size."""
 
-    def __init__(self, code: int, inputs: int) -> None:
+    def __init__(self, latent_dim: int, inputs: int) -> None:
         super().__init__()
-        self.style = Dense(code, inputs, bias=1.0)
+        self.style = Dense(latent_dim, inputs, bias=1.0)
         self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
         self.scale = 1 / math.sqrt(inputs)
         self.bias = nn.Parameter(torch.zeros(3, 1, 1))
 
-    def forward(self, images: Tensor, code: Tensor) -> Tensor:
-        return modulated(images, self.weight * self.scale, self.style(code), demodulate=False) + self.bias
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        return modulated_conv(x, self.weight * self.scale, self.style(w), demodulate=False) + self.bias
 
 
-class Generator(nn.Module):
-    """`channels` from the full size down to 4x4. At each size but the first two convolutions, then to RGB."""
+class GeneratorNetwork(nn.Module):
+    """Mapping and synthesis. `channels` from the full size down to 4x4; two convolutions per size, one at 4x4."""
 
-    path_mean: Tensor
+    pl_mean: Tensor
 
-    def __init__(self, code: int, channels: list[int], mapping: int) -> None:
+    def __init__(self, latent_dim: int, channels: list[int], mapping_layers: int) -> None:
         super().__init__()
         deepest = channels[-1]
-        self.mapping = Mapping(code, mapping)
-        self.constant = nn.Parameter(torch.randn(1, deepest, 4, 4))
-        self.first = Styled(code, deepest, deepest, 4)
-        self.before, self.after = nn.ModuleList(), nn.ModuleList()
-        self.to_rgb = nn.ModuleList([ToRgb(code, deepest)])
+        self.mapping = Mapping(latent_dim, mapping_layers)
+        self.const = nn.Parameter(torch.randn(1, deepest, 4, 4))
+        self.first = StyledConv(latent_dim, deepest, deepest, 4)
+        self.conv0, self.conv1 = nn.ModuleList(), nn.ModuleList()
+        self.to_rgb = nn.ModuleList([ToRgb(latent_dim, deepest)])
         for level, (inputs, outputs) in enumerate(pairwise(reversed(channels))):
             size = 8 * 2**level
-            self.before.append(Styled(code, inputs, outputs, size))
-            self.after.append(Styled(code, outputs, outputs, size))
-            self.to_rgb.append(ToRgb(code, outputs))
-        self.register_buffer("path_mean", torch.zeros(()))
+            self.conv0.append(StyledConv(latent_dim, inputs, outputs, size))
+            self.conv1.append(StyledConv(latent_dim, outputs, outputs, size))
+            self.to_rgb.append(ToRgb(latent_dim, outputs))
+        self.register_buffer("pl_mean", torch.zeros(()))
 
-    def forward(self, noise: Tensor) -> Tensor:
-        return self.draw(self.codes(noise))
+    def forward(self, z: Tensor) -> Tensor:
+        return self.synthesize(self.ws(z))
 
-    def codes(self, noise: Tensor) -> Tensor:
-        """A code for each image and size: (n, sizes, code)."""
-        return self.mapping(noise)[:, None].expand(-1, len(self.to_rgb), -1)
+    def ws(self, z: Tensor) -> Tensor:
+        """One w for each image and size: (n, sizes, latent_dim)."""
+        return self.mapping(z)[:, None].expand(-1, len(self.to_rgb), -1)
 
-    def draw(self, codes: Tensor) -> Tensor:
-        images = self.first(self.constant.expand(len(codes), -1, -1, -1), codes[:, 0])
-        picture = self.to_rgb[0](images, codes[:, 0])
-        for level, (before, after) in enumerate(zip(self.before, self.after, strict=True), 1):
-            code = codes[:, level]
-            images = after(before(upsample(images), code), code)
-            picture = upsample(picture) + self.to_rgb[level](images, code)
-        return picture
+    def synthesize(self, ws: Tensor) -> Tensor:
+        x = self.first(self.const.expand(len(ws), -1, -1, -1), ws[:, 0])
+        rgb = self.to_rgb[0](x, ws[:, 0])
+        for level, (conv0, conv1) in enumerate(zip(self.conv0, self.conv1, strict=True), 1):
+            w = ws[:, level]
+            x = conv1(conv0(upsample(x), w), w)
+            rgb = upsample(rgb) + self.to_rgb[level](x, w)
+        return rgb
 
 
-class Down(nn.Module):
-    """The critic's residual block, to half the size."""
+class DownBlock(nn.Module):
+    """The discriminator's residual block, to half the size."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.first = Convolution(inputs, inputs, 3)
-        self.second = Convolution(inputs, outputs, 3, stride=2)
-        self.skip = Convolution(inputs, outputs, 1, bias=False)
+        self.conv0 = Conv(inputs, inputs, 3)
+        self.conv1 = Conv(inputs, outputs, 3, stride=2)
+        self.skip = Conv(inputs, outputs, 1, bias=False)
 
-    def forward(self, images: Tensor) -> Tensor:
-        path = activate(self.second(blur(activate(self.first(images)))))
-        return (path + self.skip(downsample(images))) / math.sqrt(2)
+    def forward(self, x: Tensor) -> Tensor:
+        path = activate(self.conv1(blur(activate(self.conv0(x)))))
+        return (path + self.skip(downsample(x))) / math.sqrt(2)
 
 
-class Critic(nn.Module):
+class DiscriminatorNetwork(nn.Module):
     def __init__(self, channels: list[int]) -> None:
         super().__init__()
         last = channels[-1]
-        self.from_rgb = Convolution(3, channels[0], 1)
-        self.down = nn.Sequential(*(Down(inputs, outputs) for inputs, outputs in pairwise(channels)))
-        self.last = Convolution(last + 1, last, 3)
+        self.from_rgb = Conv(3, channels[0], 1)
+        self.down = nn.Sequential(*(DownBlock(inputs, outputs) for inputs, outputs in pairwise(channels)))
+        self.conv = Conv(last + 1, last, 3)
         self.dense = Dense(last * 16, last)
         self.logit = Dense(last, 1)
 
     def forward(self, images: Tensor) -> Tensor:
-        images = self.last(with_spread(self.down(activate(self.from_rgb(images)))))
-        logits: Tensor = self.logit(activate(self.dense(activate(images).flatten(1))))
+        x = self.conv(minibatch_std(self.down(activate(self.from_rgb(images)))))  # (n, channels, 4, 4)
+        logits: Tensor = self.logit(activate(self.dense(activate(x).flatten(1))))
         return logits
 
 
-def with_spread(images: Tensor) -> Tensor:
-    """One more channel, the mean standard deviation over the batch: a generator that draws the same image over and
-    over is told by it (Karras et al. 2018)."""
-    spread = (images.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(images.dtype)
-    return torch.cat([images, spread.expand(len(images), 1, *images.shape[2:])], dim=1)
+def minibatch_std(x: Tensor) -> Tensor:
+    """Append a channel with the mean standard deviation over the batch, which reveals mode collapse (Karras et al. 2018)."""
+    std = (x.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(x.dtype)
+    return torch.cat([x, std.expand(len(x), 1, *x.shape[2:])], dim=1)
 
 
-def path_lengths(images: Tensor, codes: Tensor) -> Tensor:
-    """How far each image moves, in a random direction of the pixels, for a step of its codes."""
-    direction = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
-    (gradient,) = torch.autograd.grad((images * direction).sum(), codes, create_graph=True)
+def path_lengths(images: Tensor, ws: Tensor) -> Tensor:
+    """|J_w^T y| of each image, (n,), where y is a random direction in pixel space."""
+    y = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
+    (gradient,) = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
     return gradient.float().square().sum(2).mean(1).sqrt()
 
 
@@ -206,47 +207,43 @@ class Stylegan2(Adversarial):
     settings: Settings
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        channels = widths(settings.size, settings.width, settings.widest)
-        self.networks = nn.ModuleDict(
-            {"generator": Generator(settings.noise, channels, settings.mapping), "critic": Critic(channels)}
-        )
+        channels = widths(settings.size, settings.width, settings.max_channels)
+        generator = GeneratorNetwork(settings.latent_dim, channels, settings.mapping_layers)
+        super().__init__(settings, generator, DiscriminatorNetwork(channels))
 
-    def step(self, batch: Tensor | tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
-        real = self.images(batch)
-        fake = self.fakes(len(real))
-        penalise = self.settings.r1 > 0 and k % self.settings.r1_every == 0
-        seen = self.seen(real).requires_grad_(penalise)
-        real_logits, fake_logits = self.verdict(seen), self.verdict(self.seen(fake.detach()))
-        critic_loss = judging_loss(real_logits, fake_logits)
-        r1 = critic_loss.new_zeros(())
-        if penalise:
-            r1 = self.settings.r1_every * zero_centred_penalty(seen, real_logits)
-        critic_gradient = self.turn("critic", critic_loss + self.settings.r1 / 2 * r1)
+    def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
+        real = self.real(batch)  # (n, 3, size, size)
+        fake = self.fake(len(real))  # (n, 3, size, size)
 
-        generator_loss = fooling_loss(self.verdict(self.seen(fake)))
-        path = critic_loss.new_zeros(())
-        if self.settings.path > 0 and k % self.settings.path_every == 0:
-            path = self.settings.path_every * self.path_penalty(max(1, len(real) // 2))
-        generator_gradient = self.turn("generator", generator_loss + self.settings.path * path)
+        # A lazy penalty counts as many times as the steps that it stands for, and so does its column: the mean over
+        # steps is the penalty.
+        penalize = self.settings.r1_gamma > 0 and k % self.settings.r1_every == 0
+        seen = self.augment(real).requires_grad_(penalize)
+        real_logits = self.discriminate(seen)  # (n,)
+        fake_logits = self.discriminate(self.augment(fake.detach()))  # (n,)
+        d_loss = discriminator_loss(real_logits, fake_logits)
+        r1 = self.settings.r1_every * r1_penalty(seen, real_logits) if penalize else d_loss.new_zeros(())
+        d_grad_norm = self.descend("discriminator", d_loss + self.settings.r1_gamma / 2 * r1)
+
+        g_loss = non_saturating_loss(self.discriminate(self.augment(fake)))
+        path_length_penalty = g_loss.new_zeros(())
+        if self.settings.pl_weight > 0 and k % self.settings.pl_every == 0:
+            path_length_penalty = self.settings.pl_every * self.path_length_penalty(max(1, len(real) // 2))
+        g_grad_norm = self.descend("generator", g_loss + self.settings.pl_weight * path_length_penalty)
         return {
-            "critic_loss": critic_loss,
-            "generator_loss": generator_loss,
-            # Taken every few steps, and so many times as strong: their means over steps are the penalties' own.
+            "d_loss": d_loss,
+            "g_loss": g_loss,
             "r1": r1,
-            "path": path,
-            **accuracies(real_logits, fake_logits),
-            "critic_gradient": critic_gradient,
-            "generator_gradient": generator_gradient,
-            "diversity": diversity(fake, real),
+            "path_length_penalty": path_length_penalty,
+            **health(real, fake, real_logits, fake_logits, d_grad_norm, g_grad_norm),
         }
 
-    def path_penalty(self, count: int) -> Tensor:
-        """How far the path lengths are from their running mean."""
+    def path_length_penalty(self, count: int) -> Tensor:
+        """E (|J_w^T y| - a)^2, where a is the running mean of path lengths."""
         generator = self.networks["generator"]
-        assert isinstance(generator, Generator)
-        codes = generator.codes(torch.randn((count, self.settings.noise), device=self.device))
-        lengths = path_lengths(generator.draw(codes), codes)
-        mean = lengths.detach().mean().lerp(generator.path_mean, PATH_MEMORY)
-        generator.path_mean.copy_(mean)
+        assert isinstance(generator, GeneratorNetwork)
+        ws = generator.ws(torch.randn((count, *self.latent_shape), device=self.device))
+        lengths = path_lengths(generator.synthesize(ws), ws)  # (count,)
+        mean = lengths.detach().mean().lerp(generator.pl_mean, PL_MEAN_DECAY)
+        generator.pl_mean.copy_(mean)
         return (lengths - mean).square().mean()

@@ -1,7 +1,6 @@
-"""Image files, folders and archives that the tests of users' own data draw for themselves."""
+"""Small image files, tables, folders and archives for the tests of the data room."""
 
 import io
-import os
 import struct
 import tarfile
 import zipfile
@@ -19,7 +18,7 @@ Files = dict[str, bytes]
 
 
 def pixels(name: str, mode: str = "RGB", side: int = 6) -> NDArray[np.uint8]:
-    """An image of its own for every name."""
+    """Random pixels that depend on the name."""
     shape = (side, side, 3) if mode == "RGB" else (side, side)
     return np.random.default_rng(zlib.crc32(name.encode())).integers(0, 256, shape, dtype=np.uint8)
 
@@ -42,7 +41,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png_of(header: tuple[int, ...], rows: bytes, cut: int = 0, split: int = 1) -> bytes:
-    """A png as no library writes one: its pixels perhaps cut off before they are signed, or in several chunks."""
+    """A PNG that libraries do not write: with pixels truncated before the checksum, or split into chunks."""
     packed = zlib.compress(rows)
     packed = packed[: len(packed) - cut]
     step = -(-len(packed) // split)
@@ -64,7 +63,7 @@ def answers_of(name: str) -> list[int]:
 
 
 def face_table(names: list[str]) -> bytes:
-    """A table as that of 2020: 0.0 and 1.0."""
+    """A table as in the course of 2020, with 0.0 and 1.0."""
     rows = (",".join([name, *(f"{answer}.0" for answer in answers_of(name))]) for name in names)
     return "".join(f"{line}\n" for line in (",".join(["image_name", *ATTRIBUTES]), *rows)).encode()
 
@@ -94,8 +93,3 @@ def write_tar(path: Path, files: Mapping[str, bytes], mode: str = "w:gz") -> Pat
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return path
-
-
-def end_process(_: Image.Image) -> NDArray[np.uint8]:
-    """A frame that no process survives."""
-    os._exit(1)

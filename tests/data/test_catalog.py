@@ -1,4 +1,4 @@
-"""The catalog: every source's datasets can be found, and say what they are in words of their own."""
+"""The catalog: the datasets of every source are found and have distinct descriptions."""
 
 from pathlib import Path
 from typing import Any
@@ -6,25 +6,26 @@ from typing import Any
 import pytest
 from conftest import Raw
 
-from hw2core.data.catalog import EMBEDDED, by_hand, find, locate
+from hw2core.data.catalog import EMBEDDED, find, local_folders, locate
 from hw2core.errors import UserError
-from hw2core.params import DATASETS, validate
+from hw2core.settings.registry import DATASETS
+from hw2core.settings.validation import validate
 
 REAL = ("MNIST", "SVHN", "USPS", "CelebA")
 
 
 def data_of(raw: Raw, **changes: Any) -> Any:
-    """The data section, changed; it need not fit the domains, which other commands than `download` use."""
+    """The data section with changes. It need not match data.domains, which `download` does not read."""
     params = validate(raw, "params.yaml")
     return params.data.model_copy(update=changes)
 
 
-def test_every_embedded_dataset_is_told_apart_by_what_it_says_of_itself() -> None:
+def test_embedded_datasets_have_distinct_descriptions() -> None:
     assert set(EMBEDDED) == set(DATASETS["embedded"])
     assert len({stand_in.about for stand_in in EMBEDDED.values()}) == len(EMBEDDED)
 
 
-def test_no_stand_in_is_called_by_the_name_of_what_it_stands_for() -> None:
+def test_no_synthetic_dataset_has_the_name_of_a_real_one() -> None:
     for name, stand_in in EMBEDDED.items():
         for real in REAL:
             assert real.lower() not in f"{name} {stand_in.about}".lower()
@@ -45,7 +46,7 @@ def test_sources_can_be_mixed(raw: Raw, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "name", "said"),
+    ("source", "name", "message"),
     [
         (
             "embedded",
@@ -59,14 +60,14 @@ def test_sources_can_be_mixed(raw: Raw, tmp_path: Path) -> None:
         ("folder", "meters", "data.folder.paths: must name the folder that meters comes from"),
     ],
 )
-def test_what_a_source_does_not_have_is_refused_with_where_it_is(
-    raw: Raw, source: str, name: str, said: str, tmp_path: Path
+def test_missing_dataset_is_reported_with_the_sources_that_have_it(
+    raw: Raw, source: str, name: str, message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match=said.replace(".", r"\.")):
+    with pytest.raises(UserError, match=message.replace(".", r"\.")):
         find(data_of(raw, source=source), name, tmp_path)
 
 
-def test_paths_of_the_params_start_at_home_or_at_the_workspace(
+def test_paths_are_expanded_and_relative_to_the_workspace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
@@ -77,8 +78,8 @@ def test_paths_of_the_params_start_at_home_or_at_the_workspace(
     assert locate("$DATA/mine", tmp_path) == Path("/big/disk/mine")
 
 
-def test_files_are_looked_for_in_data_raw_and_beside_other_datasets(tmp_path: Path) -> None:
+def test_local_folders_are_data_raw_and_those_of_other_datasets(tmp_path: Path) -> None:
     for name in ("mnist", "mnistm", ".draft"):
         (tmp_path / name).mkdir()
     (tmp_path / "file").touch()
-    assert by_hand(tmp_path / "mnistm") == [tmp_path, tmp_path / "mnist"]
+    assert local_folders(tmp_path / "mnistm") == [tmp_path, tmp_path / "mnist"]

@@ -1,4 +1,4 @@
-"""Frames: each decision about size and colour, on pictures whose result is known."""
+"""Frames: size, crop and color channels of images with known results."""
 
 import numpy as np
 import pytest
@@ -17,32 +17,30 @@ def noise(height: int, width: int, *, channels: int = 3) -> Image.Image:
 
 @pytest.mark.parametrize(("frame", "side"), FRAMES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_picture_of_the_right_size_keeps_its_pixels(frame: Frame, side: int, channels: int) -> None:
+def test_image_of_the_right_size_is_unchanged(frame: Frame, side: int, channels: int) -> None:
     picture = noise(side, side, channels=channels)
     pixels = np.asarray(picture).reshape(side, side, channels)
     assert (frame(picture) == np.broadcast_to(pixels, (side, side, 3))).all()
 
 
 @pytest.mark.parametrize(("frame", "side"), FRAMES)
-@pytest.mark.parametrize("size", [(1, 1), (16, 16), (32, 32), (24, 44), (218, 178), (64, 64), (28, 200)])
+@pytest.mark.parametrize("size", [(1, 1), (32, 32), (24, 44), (218, 178)])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_picture_comes_out_in_one_shape(
-    frame: Frame, side: int, size: tuple[int, int], channels: int
-) -> None:
+def test_every_size_gives_one_shape(frame: Frame, side: int, size: tuple[int, int], channels: int) -> None:
     framed = frame(noise(*size, channels=channels))
     assert framed.shape == (side, side, 3)
     assert framed.dtype == np.uint8
 
 
-def test_mnistm_keeps_the_middle_of_its_archive_and_the_whole_of_other_sizes() -> None:
+def test_mnistm_is_cropped_and_other_sizes_are_resized() -> None:
     picture = noise(32, 32)
     assert (crop_mnistm(picture) == np.asarray(picture)[2:30, 2:30]).all()
     larger = noise(40, 40)
     assert (crop_mnistm(larger) == resize_digit(larger)).all()
 
 
-def test_a_digit_is_resized_as_a_whole() -> None:
-    """Left half black, right half white, twice as high as wide: so is the result, squeezed."""
+def test_digit_is_resized_without_a_crop() -> None:
+    """Left half black, right half white, twice as high as wide."""
     pixels = np.zeros((56, 28), np.uint8)
     pixels[:, 14:] = 255
     framed = resize_digit(Image.fromarray(pixels))
@@ -50,27 +48,27 @@ def test_a_digit_is_resized_as_a_whole() -> None:
     assert (framed[:, 14:] == 255).all()
 
 
-def test_reducing_averages_instead_of_picking() -> None:
-    """A fine chequerboard becomes an even grey, at the edges too but for a little."""
-    chequers = (np.indices((112, 112)).sum(axis=0) % 2 * 255).astype(np.uint8)
-    framed = resize_digit(Image.fromarray(chequers)).astype(int)
+def test_reduction_averages() -> None:
+    """A fine checkerboard becomes uniform gray."""
+    checkers = (np.indices((112, 112)).sum(axis=0) % 2 * 255).astype(np.uint8)
+    framed = resize_digit(Image.fromarray(checkers)).astype(int)
     assert abs(framed - 127).max() <= 2
 
 
 @pytest.mark.parametrize("upright", [True, False])
-def test_of_a_face_the_middle_square_is_kept(upright: bool) -> None:
+def test_central_square_of_a_face_is_kept(upright: bool) -> None:
     pixels = np.zeros((218, 178, 3), np.uint8)
     pixels[20:198] = (10, 200, 30)
     framed = square_face(Image.fromarray(pixels if upright else pixels.transpose(1, 0, 2)))
     assert (framed == (10, 200, 30)).all()
 
 
-def test_arrays_are_framed_one_by_one() -> None:
+def test_frame_all_applies_the_frame_to_each_image() -> None:
     images = RNG.integers(0, 256, (3, 16, 16), dtype=np.uint8)
     framed = frame_all(images, resize_digit)
     assert framed.shape == (3, 28, 28, 3)
     assert all((framed[i] == resize_digit(Image.fromarray(images[i]))).all() for i in range(3))
 
 
-def test_every_decision_is_said_in_words_of_its_own() -> None:
+def test_decisions_have_distinct_descriptions() -> None:
     assert len(set(DECISIONS.values())) == len(DECISIONS) == len(FRAMES)

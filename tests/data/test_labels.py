@@ -1,4 +1,4 @@
-"""Tables of labels: every cell is read for what it is, or named."""
+"""Label tables: every cell is read exactly or reported."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def table(content: bytes | str, problems: Problems, name: str = "train.csv") -> 
     return read_table(Folder("set", [name]), name, problems)
 
 
-def whole(content: bytes | str, name: str = "train.csv") -> Table:
+def valid(content: bytes | str, name: str = "train.csv") -> Table:
     problems = Problems()
     read = table(content, problems, name)
     assert not problems.found
@@ -33,7 +33,7 @@ def whole(content: bytes | str, name: str = "train.csv") -> Table:
     return read
 
 
-def said(problems: Problems) -> list[str]:
+def messages(problems: Problems) -> list[str]:
     return [str(problem) for problem in problems.found]
 
 
@@ -55,9 +55,9 @@ DIGITS = "image_name,label\n1.png,7\n2.png,0\n"
         "image_name,age,label,\n1.png,33,7,\n2.png,,0,x\n",
     ],
 )
-def test_digits_are_read_however_the_table_is_written(content: str) -> None:
+def test_digits_in_every_dialect_of_csv(content: str) -> None:
     problems = Problems()
-    read = whole(content)
+    read = valid(content)
     assert read.images == ["1.png", "2.png"]
     labels = read_digits(read, problems)
     assert labels.dtype == np.uint8
@@ -68,75 +68,71 @@ def test_digits_are_read_however_the_table_is_written(content: str) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "is empty; give it the columns image_name and label"),
-        (b"\n \n", "is empty; give it the columns image_name and label"),
-        (b"image_name,label\n\n", "has no row below its header; give it one for each image"),
-        (b"name,label\n1.png,7\n", "has no column image_name, only name, label; name its columns in line 1"),
-        (b"1.png,7\n2.png,0\n", "has no column image_name, only 1.png, 7; name its columns in line 1"),
-        (b"image_name;label\n1.png;7\n", "has no column image_name, only image_name;label; name its columns in line 1"),
+        (b"", "is empty; write the columns image_name and label"),
+        (b"\n \n", "is empty; write the columns image_name and label"),
+        (b"image_name,label\n\n", "has no rows below its header; write one per image"),
+        (b"name,label\n1.png,7\n", "has no column image_name, only name, label; name the columns in line 1"),
+        (b"1.png,7\n2.png,0\n", "has no column image_name, only 1.png, 7; name the columns in line 1"),
+        (b"image_name;label\n1.png;7\n", "has no column image_name, only image_name;label; name the columns in line 1"),
         (b"image_name,a,a\n1.png,7,7\n", "has two columns a; keep one of them"),
         (DIGITS.encode("utf-16"), "is not UTF-8 text (at byte 0); save it as UTF-8"),
         (b"image_name,label\n\xe9.png,7\n", "is not UTF-8 text (at byte 17); save it as UTF-8"),
-        (b'image_name,label\n"1.png,7\n', "is no table of comma-separated values (unexpected end of data); mend it or write it anew"),
+        (b'image_name,label\n"1.png,7\n', "is not a valid csv (unexpected end of data); fix it or write it again"),
     ],
 )  # fmt: skip
-def test_a_table_that_is_none_is_said_in_one_line(content: bytes, what: str) -> None:
+def test_invalid_table_is_reported_on_one_line(content: bytes, what: str) -> None:
     problems = Problems()
     assert table(content, problems) is None
-    assert said(problems) == [f"set/train.csv: {what}"]
+    assert messages(problems) == [f"set/train.csv: {what}"]
 
 
-def test_a_table_that_cannot_be_read_is_said_in_one_line() -> None:
+def test_unreadable_file_is_reported() -> None:
     problems = Problems()
     assert read_table(Folder("set", ["train.csv"]), "train.csv", problems) is None
-    assert said(problems) == [
-        "set/train.csv: cannot be read (No such file or directory); mend that, or take it away"
+    assert messages(problems) == [
+        "set/train.csv: cannot be read (No such file or directory); fix this or remove it"
     ]
 
 
-def test_a_table_without_labels_is_said_in_one_line() -> None:
+def test_table_without_labels_is_reported() -> None:
     problems = Problems()
-    read_digits(whole("image_name,Label\n1.png,7\n"), problems)
-    assert said(problems) == ["set/train.csv: has no column label, only image_name, Label; give it one"]
+    read_digits(valid("image_name,Label\n1.png,7\n"), problems)
+    assert messages(problems) == ["set/train.csv: has no column label, only image_name, Label; add it"]
 
 
-def test_rows_of_another_length_are_named_and_their_images_known() -> None:
+def test_rows_of_the_wrong_length_are_reported_and_keep_their_images() -> None:
     problems = Problems()
     read = table("image_name,label\n1.png\n2.png,7\n\n3.png,7,8\n,5\n", problems)
     assert read is not None
     assert read.images == ["1.png", "2.png", "3.png"]
     assert read_digits(read, problems)[1] == 7
-    assert said(problems) == [
-        "set/train.csv, line 2: has 1 cells, not 2; give it one for each column",
-        "set/train.csv, line 5: has 3 cells, not 2; give it one for each column",
-        "set/train.csv, line 6: names no image; name it or take the line out",
+    assert messages(problems) == [
+        "set/train.csv, line 2: has 1 cells, not 2; write one per column",
+        "set/train.csv, line 5: has 3 cells, not 2; write one per column",
+        "set/train.csv, line 6: has no image name; write it or remove the line",
     ]
 
 
-@pytest.mark.parametrize("label", ["10", "-1", "7.0", "seven", "07", "+7", "7 8", "٧", "nan"])
-def test_what_is_no_digit_is_named(label: str) -> None:
+@pytest.mark.parametrize("label", ["10", "-1", "7.0", "seven", "07", "+7", "7 8", "٧", "nan", ""])
+def test_invalid_digit_is_reported(label: str) -> None:
     problems = Problems()
-    read_digits(whole(f"image_name,label\n0.png,5\n1.png,{label}\n"), problems)
-    assert said(problems) == [f"set/train.csv, line 3: has the label {label}; write a digit, 0 to 9, alone"]
-
-
-def test_a_blank_label_is_named() -> None:
-    problems = Problems()
-    read_digits(whole("image_name,label\n1.png,\n"), problems)
-    assert said(problems) == ["set/train.csv, line 2: has the label blank; write a digit, 0 to 9, alone"]
+    read_digits(valid(f"image_name,label\n0.png,5\n1.png,{label}\n"), problems)
+    assert messages(problems) == [
+        f"set/train.csv, line 3: has the label {label or 'blank'}; write a digit from 0 to 9"
+    ]
 
 
 def attributes(*contents: str) -> tuple[list[str], list[list[list[int]]], list[str]]:
     problems = Problems()
     tables = [
-        whole(content, name) for content, name in zip(contents, ("train.csv", "test.csv"), strict=False)
+        valid(content, name) for content, name in zip(contents, ("train.csv", "test.csv"), strict=False)
     ]
     names, arrays = read_attributes(tables, problems)
     assert all(array.dtype == np.uint8 for array in arrays)
-    return names, [array.tolist() for array in arrays], said(problems)
+    return names, [array.tolist() for array in arrays], messages(problems)
 
 
-def test_attributes_are_columns_of_yes_and_no_and_blanks_are_unknown() -> None:
+def test_attributes_are_binary_columns_with_unknown_blanks() -> None:
     names, (values,), problems = attributes(
         "image_name,who,Smiling,age,Male,Bangs,nothing\n1.png,Ann,1,30,0.0,-1,\n2.png,,,1,1.0,1,\n"
     )
@@ -145,26 +141,29 @@ def test_attributes_are_columns_of_yes_and_no_and_blanks_are_unknown() -> None:
     assert not problems
 
 
-def test_a_table_of_names_alone_has_no_attributes() -> None:
+def test_table_of_names_has_no_attributes() -> None:
     names, (values,), problems = attributes("image_name,who\n1.png,Ann\n")
     assert (names, values, problems) == ([], [[]], [])
 
 
-def test_an_attribute_may_be_unknown_in_all_of_one_table() -> None:
+def test_attribute_can_be_unknown_in_a_whole_table() -> None:
     names, values, problems = attributes("image_name,Male\n1.png,1\n", "image_name,Male\n2.png,\n")
     assert (names, values, problems) == (["Male"], [[[1]], [[255]]], [])
 
 
-def test_tables_must_agree_on_what_an_attribute_is() -> None:
+def test_tables_must_agree_on_attributes() -> None:
     assert attributes("image_name,Male,Old\n1.png,1,0\n", "image_name,Male\n2.png,2\n")[2] == [
-        "set/test.csv, line 2: has 2 under Male, which is 0 or 1 in set/train.csv; write 0 or 1",
-        "set/test.csv: has no column Old, unlike set/train.csv; give it one",
+        "set/test.csv, line 2: has 2 in the column Male, which is 0 or 1 in set/train.csv; write 0 or 1",
+        "set/test.csv: has no column Old, unlike set/train.csv; add it",
     ]
 
 
-def test_zero_and_minus_one_for_no_are_not_mixed() -> None:
+def test_zero_and_minus_one_are_not_mixed() -> None:
     (problem,) = attributes("image_name,Male\n1.png,1\n2.png,0\n", "image_name,Male\n3.png,-1\n")[2]
-    assert problem == "set/train.csv: has both 0 and -1 under Male; write 1 for yes, 0 for no, else nothing"
+    assert (
+        problem
+        == "set/train.csv: has both 0 and -1 in the column Male; write 1 for yes, 0 for no, nothing for unknown"
+    )
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).filter(
@@ -172,19 +171,19 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
 @given(rows=st.lists(st.tuples(NAMES, st.integers(0, 9)), min_size=1), bom=st.booleans())
-def test_what_was_written_as_csv_is_read_back(rows: list[tuple[str, int]], bom: bool) -> None:
+def test_csv_round_trip(rows: list[tuple[str, int]], bom: bool) -> None:
     content = io.StringIO(newline="")
     csv.writer(content).writerows([("image_name", "label"), *rows])
-    read = whole(content.getvalue().encode("utf-8-sig" if bom else "utf-8"))
+    read = valid(content.getvalue().encode("utf-8-sig" if bom else "utf-8"))
     assert read.images == [name for name, _ in rows]
     assert read_digits(read, Problems()).tolist() == [label for _, label in rows]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary() | st.text(' ",\n\r;ab17').map(str.encode), header=st.booleans())
-def test_any_content_is_read_or_named(content: bytes, header: bool) -> None:
+def test_any_content_is_read_or_reported(content: bytes, header: bool) -> None:
     problems = Problems()
     read = table((b"image_name,label\n" if header else b"") + content, problems)
     if read is None:

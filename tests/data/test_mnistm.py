@@ -1,11 +1,11 @@
-"""MNIST-M: the table of the archive's crops, and the recipe on small sets."""
+"""MNIST-M: the table of crops, and the recipe on small sets."""
 
 import numpy as np
 import official
 import pytest
 
 from hw2core.data import mnistm
-from hw2core.data.store import Split
+from hw2core.engine.images import Split
 
 
 @pytest.fixture
@@ -15,14 +15,14 @@ def photos() -> mnistm.Photos:
 
 @pytest.fixture
 def mnist() -> dict[str, Split]:
-    """Digits that are half paper."""
+    """Digits of which half the pixels are 0."""
     return {
         name: Split(np.where(split.images < 128, 0, split.images).astype(np.uint8), split.labels)
         for name, split in official.mnist_splits().items()
     }
 
 
-def test_the_table_has_a_crop_inside_a_photo_for_each_of_the_archives_images() -> None:
+def test_table_has_a_valid_crop_for_every_image_of_the_archive() -> None:
     table = mnistm.crops_table()
     assert len(mnistm.photo_names()) == 200
     for name, count in (("train", 59001), ("test", 9001)):
@@ -35,7 +35,7 @@ def test_the_table_has_a_crop_inside_a_photo_for_each_of_the_archives_images() -
         assert (np.minimum(y, x) <= 321 - mnistm.SIZE).all()
 
 
-def test_rebuilding_inverts_the_crop_where_there_is_ink(
+def test_rebuild_inverts_the_crop_under_the_ink(
     mnist: dict[str, Split], photos: mnistm.Photos, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mnistm, "crops_table", official.crops_table)
@@ -52,10 +52,10 @@ def test_rebuilding_inverts_the_crop_where_there_is_ink(
             assert (image == np.where(ink[..., None], 255 - crop, crop)).all()
 
 
-def test_the_courses_kind_uses_every_digit_and_depends_on_the_seed_alone(
+def test_course_variant_uses_every_digit_and_depends_on_the_seed(
     mnist: dict[str, Split], photos: mnistm.Photos
 ) -> None:
-    once, again, other = (mnistm.blend_anew(mnist, photos, seed) for seed in (0, 0, 1))
+    once, again, other = (mnistm.blend_with_seed(mnist, photos, seed) for seed in (0, 0, 1))
     for name, split in once.items():
         assert split.images.shape == (official.COUNTS[name], 28, 28, 3)
         assert (split.labels == mnist[name].labels).all()
@@ -63,7 +63,7 @@ def test_the_courses_kind_uses_every_digit_and_depends_on_the_seed_alone(
         assert (split.images != other[name].images).any()
 
 
-def test_the_courses_kind_cuts_its_crops_out_of_the_photos(photos: mnistm.Photos) -> None:
+def test_course_variant_crops_the_photos(photos: mnistm.Photos) -> None:
     blank = {"train": Split(np.zeros((5, 28, 28), np.uint8), np.zeros(5, np.uint8))}
     windows = {
         photo[y : y + 28, x : x + 28].tobytes()
@@ -71,5 +71,5 @@ def test_the_courses_kind_cuts_its_crops_out_of_the_photos(photos: mnistm.Photos
         for y in range(photo.shape[0] - 27)
         for x in range(photo.shape[1] - 27)
     }
-    for image in mnistm.blend_anew(blank, photos, 0)["train"].images:
+    for image in mnistm.blend_with_seed(blank, photos, 0)["train"].images:
         assert image.tobytes() in windows

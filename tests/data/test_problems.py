@@ -1,4 +1,4 @@
-"""All problems in one report: ten lines, how many more, and what to do."""
+"""Reports of problems: ten lines, the number of further ones, and the remedy."""
 
 import pickle
 
@@ -21,36 +21,36 @@ def test_no_problem_is_no_error() -> None:
 
 def test_one_problem_is_one_line() -> None:
     with pytest.raises(FileError) as error:
-        collected(1, "bring it anew").raise_any()
-    assert str(error.value) == "set/0.png: is empty; bring it anew"
+        collected(1, "replace it").raise_any()
+    assert str(error.value) == "set/0.png: is empty; replace it"
 
 
-def test_of_many_the_first_ten_are_said_and_the_common_remedy_once() -> None:
+def test_first_ten_problems_are_shown_with_the_common_remedy_once() -> None:
     with pytest.raises(UserError) as error:
-        collected(47, "bring them anew").raise_any()
+        collected(47, "replace them").raise_any()
     lines = str(error.value).splitlines()
     assert lines[:10] == [f"set/{number}.png: is empty" for number in range(10)]
-    assert lines[10:] == ["and 37 more", "bring them anew"]
+    assert lines[10:] == ["and 37 more", "replace them"]
 
 
-def test_remedies_that_differ_are_said_in_their_lines() -> None:
+def test_different_remedies_are_shown_per_line() -> None:
     with pytest.raises(UserError) as error:
-        collected(3, "bring it anew", "take it away").raise_any()
+        collected(3, "replace it", "remove it").raise_any()
     assert str(error.value).splitlines() == [
-        "set/0.png: is empty; bring it anew",
-        "set/1.png: is empty; take it away",
-        "set/2.png: is empty; bring it anew",
+        "set/0.png: is empty; replace it",
+        "set/1.png: is empty; remove it",
+        "set/2.png: is empty; replace it",
     ]
 
 
 @pytest.mark.parametrize("name", ["a\nb.png", "\udcff.png", "\x1b[31m.png", "\u2028.png"])
-def test_a_problem_is_one_printable_line_whatever_the_file_is_called(name: str) -> None:
-    said = str(FileError(name, "is empty", "bring it anew"))
-    assert said.isprintable()
-    assert said.endswith(".png: is empty; bring it anew")
+def test_problem_is_one_printable_line_for_any_file_name(name: str) -> None:
+    message = str(FileError(name, "is empty", "replace it"))
+    assert message.isprintable()
+    assert message.endswith(".png: is empty; replace it")
 
 
-def test_a_problem_comes_whole_from_another_process() -> None:
-    problem = FileError("set/0.png", "is empty", "bring it anew")
+def test_problem_can_be_pickled() -> None:
+    problem = FileError("set/0.png", "is empty", "replace it")
     again = pickle.loads(pickle.dumps(problem))
     assert (type(again), str(again)) == (FileError, str(problem))

@@ -1,4 +1,4 @@
-"""The published sets: what is made of their files, and the course's split of them."""
+"""The public datasets: the images made from their files, and the course's split."""
 
 import hashlib
 from pathlib import Path
@@ -11,8 +11,8 @@ from conftest import small_raw
 
 from hw2core.data import public
 from hw2core.data.frames import frame_all, resize_digit
-from hw2core.data.store import ImageData, Split
-from hw2core.params import Public
+from hw2core.engine.images import ImageData, Split
+from hw2core.settings.models import Public
 
 FILES = official.every_file()
 
@@ -43,7 +43,7 @@ def test_images_are_framed_and_labels_kept(folder: Path, dataset: str) -> None:
         assert (data.splits[name].labels == raw[name].labels).all()
 
 
-def test_svhns_extra_images_are_trained_on_too(folder: Path) -> None:
+def test_svhn_extra_joins_the_training_set(folder: Path) -> None:
     train = made(folder, "svhn", svhn_extra=True).splits["train"]
     assert len(train) == 50
     assert (train.images[20:] == frame_all(official.svhn_splits()["extra"].images, resize_digit)).all()
@@ -59,21 +59,19 @@ def test_mnistm_is_cropped_or_resized(folder: Path) -> None:
     assert cropped.checksums == resized.checksums
 
 
-def test_mnistm_says_whether_it_is_the_archive_to_the_bit(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mnistm_states_whether_it_equals_the_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = made(folder, "mnistm")
-    assert "not to the bit" in data.about
+    assert "not bit for bit" in data.about
     monkeypatch.setattr(public.mnistm, "ARCHIVE_MD5", data.checksums)
-    assert "bit for bit" in made(folder, "mnistm").about
+    assert "rebuilt bit for bit" in made(folder, "mnistm").about
 
 
-def test_the_courses_mnistm_has_every_digit(folder: Path) -> None:
+def test_course_variant_of_mnistm_has_every_digit(folder: Path) -> None:
     splits = made(folder, "mnistm", mnistm="course").splits
     assert {name: len(split) for name, split in splits.items()} == official.COUNTS
 
 
-def test_celeba_follows_its_partition_and_its_attributes(folder: Path) -> None:
+def test_celeba_uses_its_partition_and_attributes(folder: Path) -> None:
     data = made(folder, "celeba")
     assert data.attributes == ["Male", "Smiling"]
     assert data.splits["train"].images.shape == (8, 64, 64, 3)
@@ -81,7 +79,7 @@ def test_celeba_follows_its_partition_and_its_attributes(folder: Path) -> None:
     assert data.splits["test"].labels.tolist() == [[1, 1], [0, 1], [1, 1]]  # photos 10 to 12
 
 
-def test_of_celeba_only_as_many_images_are_taken_as_the_params_say(folder: Path) -> None:
+def test_celeba_is_limited_to_the_requested_counts(folder: Path) -> None:
     whole, part = made(folder, "celeba"), made(folder, "celeba", celeba_train=5, celeba_test=1)
     for name, count in (("train", 5), ("test", 1)):
         assert (part.splits[name].images == whole.splits[name].images[:count]).all()
@@ -97,7 +95,7 @@ def test_of_celeba_only_as_many_images_are_taken_as_the_params_say(folder: Path)
     ],
     ids=["usps", "mnistm", "svhn"],
 )
-def test_the_split_of_2022_has_the_courses_counts(
+def test_split_of_2022_has_the_counts_of_the_course(
     published: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     splits = {
@@ -109,10 +107,10 @@ def test_the_split_of_2022_has_the_courses_counts(
     train, test = (set(split.images.ravel().tolist()) for split in new.values())
     assert len(train) + len(test) == sum(expected)
     assert not train & test
-    assert max(train) >= published[0], "the pooled test images are drawn from too"
+    assert max(train) >= published[0], "train also contains images of the published test set"
 
 
-def test_the_split_of_2022_keeps_images_with_their_labels_and_depends_on_the_seed(folder: Path) -> None:
+def test_split_of_2022_keeps_labels_and_depends_on_the_seed(folder: Path) -> None:
     labels_of = {
         image.tobytes(): label
         for split in made(folder, "usps").splits.values()
@@ -126,14 +124,13 @@ def test_the_split_of_2022_keeps_images_with_their_labels_and_depends_on_the_see
     assert (once["train"].images != other["train"].images).any()
 
 
-def test_a_broken_file_is_named(folder: Path) -> None:
+def test_broken_file_is_named(folder: Path) -> None:
     (folder / "usps.t.bz2").write_bytes(b"<html>")
-    with pytest.raises(ValueError, match=r"^usps\.t\.bz2: not a whole bzip2 file"):
+    with pytest.raises(ValueError, match=r"^usps\.t\.bz2: not a complete bzip2 file"):
         made(folder, "usps")
 
 
-def test_the_pins_are_those_of_the_files_as_published() -> None:
-    """Every file has a checksum, of itself or of what is in it, and each checksum is one file's."""
+def test_every_file_has_distinct_valid_checksums() -> None:
     remotes = [*public.MNIST, *public.USPS, *public.SVHN, public.SVHN_EXTRA, public.BSDS500, *public.CELEBA]
     checksums = [c for remote in remotes for c in (remote.checksum, remote.contents_checksum) if c]
     assert len(set(checksums)) == len(checksums)
@@ -148,9 +145,7 @@ def test_the_pins_are_those_of_the_files_as_published() -> None:
 
 
 @pytest.mark.parametrize(("name", "dataset"), [("usps.bz2", "usps"), ("t10k-images-idx3-ubyte.gz", "mnist")])
-def test_what_is_in_a_file_has_the_same_checksum_however_it_is_packed(
-    tmp_path: Path, name: str, dataset: str
-) -> None:
+def test_checksum_of_contents_ignores_compression(tmp_path: Path, name: str, dataset: str) -> None:
     (remote,) = (file for file in public.files(dataset, settings()) if file.name == name)
     assert remote.contents is not None
     whole, repacked = tmp_path / "whole", tmp_path / "repacked"
@@ -160,7 +155,7 @@ def test_what_is_in_a_file_has_the_same_checksum_however_it_is_packed(
     assert remote.contents(whole) == remote.contents(repacked)
 
 
-def test_the_photos_have_the_same_checksum_in_any_archive_and_order(folder: Path, tmp_path: Path) -> None:
+def test_checksum_of_photos_ignores_archive_and_order(folder: Path, tmp_path: Path) -> None:
     anew = tmp_path / "anew.tgz"
     anew.write_bytes(
         official.tar({f"photos/{n}": official.photo(i) for i, n in reversed([*enumerate(official.PHOTOS)])})

@@ -1,4 +1,4 @@
-"""A snapshot holds the user's very files, reads back as it was taken, and is there whole or not at all."""
+"""Snapshots: they contain the user's files unchanged, are read back exactly, and are written atomically."""
 
 import zipfile
 from pathlib import Path
@@ -57,7 +57,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_was_taken_is_read_back(case: str) -> None:
+def test_round_trip(case: str) -> None:
     tree, listings = CASES[case]()
     take(tree, listings, Path("raw/set"))
     copy, copied = open_snapshot(Path("raw/set"))
@@ -70,7 +70,7 @@ def test_what_was_taken_is_read_back(case: str) -> None:
         assert (copied[name].labels == listing.labels).all()
 
 
-def test_a_snapshot_lies_as_any_user_would_lay_it() -> None:
+def test_snapshot_is_a_plain_folder_layout() -> None:
     take(*digits_of_2022(), Path("raw"))
     with zipfile.ZipFile("raw/images.zip") as archive:
         names = [f"train/{name}" for name in TRAIN] + [f"test/{name}" for name in TEST]
@@ -79,14 +79,14 @@ def test_a_snapshot_lies_as_any_user_would_lay_it() -> None:
         assert {member.compress_type for member in archive.infolist()} == {zipfile.ZIP_STORED}
 
 
-def test_the_same_images_are_the_same_bytes_whenever_and_from_wherever_they_are_taken() -> None:
+def test_equal_images_give_equal_bytes() -> None:
     take(*digits_of_2022(), Path("first"))
     tables = {"train.csv": digit_table(TRAIN[::-1]), "test.csv": digit_table(TEST)}
     take(*own(images("train/", TRAIN) | images("test/", TEST) | tables), Path("second"))
     assert Path("first/images.zip").read_bytes() == Path("second/images.zip").read_bytes()
 
 
-def test_a_snapshot_that_fails_leaves_the_old_one_and_nothing_else() -> None:
+def test_failed_snapshot_keeps_the_old_one() -> None:
     tree, listings = CASES["faces"]()
     take(tree, listings, Path("raw"))
     before = Path("raw/images.zip").read_bytes()
@@ -97,7 +97,7 @@ def test_a_snapshot_that_fails_leaves_the_old_one_and_nothing_else() -> None:
     assert Path("raw/images.zip").read_bytes() == before
 
 
-def test_labels_of_every_value_are_kept() -> None:
+def test_every_label_value_is_kept() -> None:
     labels = np.array([[0, 1, 255], [255, 0, 1]], dtype=np.uint8)
     tree = open_tree(write_folder(Path("set"), images("", TRAIN[:4])))
     listings = {

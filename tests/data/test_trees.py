@@ -1,4 +1,4 @@
-"""Files of a folder or an archive: the same names and bytes from each, or one line that says what is wrong."""
+"""Trees: folders and archives give the same names and bytes, or one line that says what is wrong."""
 
 import io
 import os
@@ -52,7 +52,7 @@ def contents(tree: Tree) -> Files:
 
 
 @every_kind
-def test_a_tree_has_its_files_in_order_without_what_systems_leave_behind(here: Path, kind: str) -> None:
+def test_tree_lists_its_files_without_junk(here: Path, kind: str) -> None:
     path = write(here, kind, FILES | LEFT_OUT)
     tree = open_tree(path)
     assert tree.name == str(path)
@@ -61,7 +61,7 @@ def test_a_tree_has_its_files_in_order_without_what_systems_leave_behind(here: P
 
 
 @every_kind
-def test_a_tree_and_a_part_of_it_can_be_sent_to_another_process(here: Path, kind: str) -> None:
+def test_tree_and_part_can_be_pickled(here: Path, kind: str) -> None:
     tree = open_tree(write(here, kind, FILES))
     assert contents(pickle.loads(pickle.dumps(tree))) == FILES
     part = tree.part(["b/2.png", "a.csv"])
@@ -73,7 +73,7 @@ def test_a_tree_and_a_part_of_it_can_be_sent_to_another_process(here: Path, kind
     assert contents(again) == {"b/2.png": b"two", "a.csv": b""}
 
 
-def test_stored_members_and_names_with_a_dot_are_read(here: Path) -> None:
+def test_zip_with_stored_members_and_dotted_names(here: Path) -> None:
     with zipfile.ZipFile(here / "set.zip", "w") as archive:
         archive.mkdir("b")
         archive.writestr("./b//2.png", b"two")
@@ -93,7 +93,7 @@ def test_links_in_a_folder_are_followed(here: Path) -> None:
     }
 
 
-def test_links_that_lead_nowhere_or_round_in_circles_are_said_all_at_once(here: Path) -> None:
+def test_broken_and_circular_links_are_reported_together(here: Path) -> None:
     write_folder(here / "set", {"a/0.png": b"", "b/1.png": b""})
     os.symlink("nothing", here / "set" / "broken.png")
     os.symlink("..", here / "set" / "a" / "up")
@@ -101,20 +101,20 @@ def test_links_that_lead_nowhere_or_round_in_circles_are_said_all_at_once(here: 
     said = complaint(lambda: open_tree(here / "set"))
     assert said is not None
     assert sorted(said.splitlines()) == [
-        "set/a/up: is a link to a folder it lies in",
-        "set/b/a/up: is a link to a folder it lies in",
-        "set/broken.png: is a link that leads nowhere",
-        "take it away",
+        "remove it",
+        "set/a/up: is a link to a folder that contains it",
+        "set/b/a/up: is a link to a folder that contains it",
+        "set/broken.png: is a broken link",
     ]
 
 
-def test_what_is_no_regular_file_is_no_file_of_the_tree(here: Path) -> None:
+def test_special_files_are_ignored(here: Path) -> None:
     write_folder(here / "set", {"0.png": b""})
     os.mkfifo(here / "set" / "pipe.png")
     assert open_tree(here / "set").files == ["0.png"]
 
 
-def test_a_folder_that_may_not_be_read_is_named(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_without_permission_is_reported(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_folder(here / "set", {"secret/0.png": b""})
     scandir = os.scandir
 
@@ -125,11 +125,11 @@ def test_a_folder_that_may_not_be_read_is_named(here: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(os, "scandir", guarded)
     said = complaint(lambda: open_tree(here / "set"))
-    assert said == "set/secret/: cannot be read (Permission denied); mend that, or take it away"
+    assert said == "set/secret/: cannot be read (Permission denied); fix this or remove it"
 
 
 @pytest.mark.parametrize("kind", ["folder", ".zip", ".tar"])
-def test_a_file_that_is_gone_is_named(here: Path, kind: str) -> None:
+def test_file_that_has_disappeared_is_reported(here: Path, kind: str) -> None:
     path = write(here, kind, FILES)
     tree = open_tree(path)
     path.rename("elsewhere")
@@ -138,22 +138,22 @@ def test_a_file_that_is_gone_is_named(here: Path, kind: str) -> None:
     assert str(error.value).startswith(f"{path}/b/2.png: cannot be read (No such file or directory); ")
 
 
-def test_a_compressed_tar_is_read_once(here: Path) -> None:
+def test_compressed_tar_is_read_once(here: Path) -> None:
     path = write(here, ".tar.gz", FILES)
     tree = open_tree(path)
     path.unlink()
     assert contents(tree) == FILES
 
 
-def test_what_does_not_exist_or_is_no_archive_is_refused(here: Path) -> None:
+def test_missing_path_or_other_file_is_refused(here: Path) -> None:
     write_folder(
         here, {"set.rar": b"Rar!", "set.zip": b"<html>", "set.tar.gz": b"<html>", "set.tar": b"?" * 999}
     )
     for path, what in {
-        "none.zip": "does not exist; give ",
-        "set.rar": "neither a folder nor an archive; give one of these (.zip, .tar, .tar.gz, .tgz",
-        "set.zip": "cannot be read as a .zip archive (File is not a zip file); bring it anew",
-        "set.tar.gz": "cannot be read as a .tar.gz archive (Not a gzipped file (b'<h')); bring it anew",
+        "none.zip": "does not exist; give an existing",
+        "set.rar": "neither a folder nor an archive; give a folder or one of .zip, .tar, .tar.gz, .tgz",
+        "set.zip": "cannot be read as a .zip archive (File is not a zip file); copy it again",
+        "set.tar.gz": "cannot be read as a .tar.gz archive (Not a gzipped file (b'<h')); copy it again",
         "set.tar": "cannot be read as a .tar archive (",
     }.items():
         said = complaint(lambda path=path: open_tree(here / path))  # type: ignore[misc]
@@ -162,16 +162,19 @@ def test_what_does_not_exist_or_is_no_archive_is_refused(here: Path) -> None:
         assert "\n" not in said
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "folder"])
+@pytest.mark.parametrize("kind", [".zip", ".tar.gz"])
 @pytest.mark.parametrize("name", ["../2.png", "a/../../2.png", "/2.png", "a\\2.png"])
-def test_members_that_lead_out_of_their_archive_are_refused(here: Path, kind: str, name: str) -> None:
+def test_members_outside_the_archive_are_refused(here: Path, kind: str, name: str) -> None:
     path = write(here, kind, FILES | {name: b""})
     said = complaint(lambda: open_tree(path))
     shown = FileError(name, "", "").place
-    assert said == f"{path}/{shown}: is no path below the archive; pack the plain image files anew"
+    assert (
+        said
+        == f"{path}/{shown}: is not a path inside the archive; repack the archive with regular files only"
+    )
 
 
-def test_a_member_that_comes_twice_is_refused(here: Path) -> None:
+def test_duplicate_member_is_refused(here: Path) -> None:
     with zipfile.ZipFile(here / "set.zip", "w") as archive:
         archive.writestr("b/2.png", b"two")
         archive.writestr("./b/2.png", b"too")
@@ -180,7 +183,7 @@ def test_a_member_that_comes_twice_is_refused(here: Path) -> None:
         tar.addfile(tarfile.TarInfo("b/2.png"))
     for path, name in (("set.zip", "./b/2.png"), ("set.tar", "b/2.png")):
         said = complaint(lambda path=path: open_tree(here / path))  # type: ignore[misc]
-        assert said == f"{path}/{name}: is in the archive twice; pack the plain image files anew"
+        assert said == f"{path}/{name}: is in the archive twice; repack the archive with regular files only"
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
@@ -195,7 +198,7 @@ def test_links_and_devices_in_a_tar_are_refused(here: Path, kind: bytes) -> None
 
 
 def zip_with(path: Path, change: str) -> None:
-    """A zip of one member with something that is not read."""
+    """A zip with one unsupported member."""
     with zipfile.ZipFile(
         path, "w", zipfile.ZIP_BZIP2 if change == "method" else zipfile.ZIP_STORED
     ) as archive:
@@ -219,15 +222,15 @@ def zip_with(path: Path, change: str) -> None:
         ("method", "is compressed by zip's method 12"),
     ],
 )
-def test_members_of_a_zip_that_are_not_read_are_refused(here: Path, change: str, what: str) -> None:
+def test_unsupported_zip_members_are_refused(here: Path, change: str, what: str) -> None:
     zip_with(here / "set.zip", change)
     said = complaint(lambda: open_tree(here / "set.zip"))
-    assert said == f"set.zip/b/odd.png: {what}; pack the plain image files anew"
+    assert said == f"set.zip/b/odd.png: {what}; repack the archive with regular files only"
 
 
 @pytest.mark.parametrize("kind", [*TARS])
-def test_a_tar_that_is_cut_anywhere_is_refused(here: Path, kind: str) -> None:
-    """At the border of a member too, where tarfile itself sees nothing amiss."""
+def test_truncated_tar_is_refused(here: Path, kind: str) -> None:
+    """Also between two members, where tarfile itself reports no error."""
     path = write(here, kind, FILES)
     whole = path.read_bytes()
     end = whole.rstrip(b"\0") if kind == ".tar" else whole
@@ -239,20 +242,20 @@ def test_a_tar_that_is_cut_anywhere_is_refused(here: Path, kind: str) -> None:
         assert "\n" not in said
 
 
-def test_a_damaged_header_within_a_tar_does_not_hide_what_follows(here: Path) -> None:
+def test_damaged_tar_header_does_not_hide_later_members(here: Path) -> None:
     path = write_tar(here / "set.tar", {f"{number}.png": b"x" for number in range(5)}, "w")
     content = bytearray(path.read_bytes())
     content[2 * 1024 + 3] ^= 255
     path.write_bytes(content)
     with pytest.raises(
-        UserError, match=r"^set\.tar: cannot be read as a \.tar archive \(no end of the archive"
+        UserError, match=r"^set\.tar: cannot be read as a \.tar archive \(no end-of-archive marker"
     ):
         open_tree(path)
 
 
 @pytest.mark.parametrize(("at", "byte"), [(46, b"."), (50, b"/"), (28, bytes([56])), (32, bytes([51]))])
-def test_a_damaged_directory_of_a_zip_loses_no_member(here: Path, at: int, byte: bytes) -> None:
-    """A name made a hidden one or a folder's, or so long, or with such a remark, that it swallows the next."""
+def test_damaged_zip_directory_loses_no_member(here: Path, at: int, byte: bytes) -> None:
+    """The name becomes hidden or a folder, or the name or comment becomes so long that it includes the next entry."""
     path = write_zip(here / "set.zip", {f"{number}.png": b"x" for number in range(3)})
     content = path.read_bytes()
     at += content.index(b"PK\1\2")
@@ -261,9 +264,9 @@ def test_a_damaged_directory_of_a_zip_loses_no_member(here: Path, at: int, byte:
         open_tree(path)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(at=st.integers(0, 10**6), byte=st.integers(0, 255), kind=st.sampled_from([".zip", ".tar.gz"]))
-def test_a_damaged_archive_is_refused_or_gives_its_very_files(
+def test_damaged_archive_is_refused_or_gives_the_same_files(
     here: Path, at: int, byte: int, kind: str
 ) -> None:
     files = {f"{number}.png": bytes([number]) * 40 for number in range(3)}

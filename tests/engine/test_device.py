@@ -8,7 +8,7 @@ from torch import nn
 
 from hw2core.engine.device import Device, choose_device
 from hw2core.errors import UserError
-from hw2core.params import Params
+from hw2core.settings import Params
 
 
 def engine(params: Params, **changes: Any) -> Any:

@@ -16,7 +16,7 @@ from hw2core.engine.loop import Trained, Watch, average, judged, schedule, train
 from hw2core.engine.randomness import generator, seed_torch
 from hw2core.engine.resume import Checkpoint
 from hw2core.errors import UserError
-from hw2core.params import Training
+from hw2core.settings import Training
 
 CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="cpu")
 STEPS, WATCH_EVERY, CHECKPOINT_EVERY = 11, 4, 3
@@ -42,7 +42,7 @@ class Killed(BaseException):
 
 
 class Small:
-    """A convolution, batch norm, dropout and two optimisers: all that has a state, and all that draws numbers."""
+    """A convolution, batch norm, dropout and two optimizers: all that has a state, and all that draws numbers."""
 
     def __init__(self, settings: Training) -> None:
         seed_torch("initial weights")
@@ -54,7 +54,7 @@ class Small:
                 "head": nn.Linear(20, 3),
             }
         )
-        self.optimisers: dict[str, torch.optim.Optimizer] = {
+        self.optimizers: dict[str, torch.optim.Optimizer] = {
             name: Adam(network.parameters(), lr=settings.lr * factor, betas=(0.8, 0.9), fused=True)
             for (name, network), factor in zip(self.networks.items(), (1, 2), strict=True)
         }
@@ -68,11 +68,11 @@ class Small:
         self.seen.append(k)
         images, labels = batch
         loss = F.cross_entropy(self.logits(images + 0.1 * torch.randn_like(images)), labels)
-        for optimiser in self.optimisers.values():
-            optimiser.zero_grad()
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad()
         loss.backward()
-        for optimiser in self.optimisers.values():
-            optimiser.step()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
         return {"loss": loss}
 
 
@@ -183,7 +183,7 @@ def test_a_training_killed_in_the_middle_of_a_step_ends_in_the_same_bytes(
 
     with monkeypatch.context() as patch:
         if place == "between the updates":
-            head = system.optimisers["head"]
+            head = system.optimizers["head"]
             patch.setattr(head, "step", kill_at_step_8(head.step))
         elif place == "while watching":
             patch.setattr(F, "cross_entropy", kill_at_step_8(F.cross_entropy))
@@ -480,12 +480,12 @@ def test_a_rise_longer_than_the_training_is_no_error() -> None:
     assert factors(steps=2, warmup=2, schedule="cosine") == [1 / 2, 1]
 
 
-def test_every_optimiser_gets_its_own_rate_times_the_schedules_factor(tmp_path: Path) -> None:
+def test_every_optimizer_gets_its_own_rate_times_the_schedules_factor(tmp_path: Path) -> None:
     rates: list[tuple[float, ...]] = []
 
     class Noting(Small):
         def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
-            rates.append(tuple(o.param_groups[0]["lr"] for o in self.optimisers.values()))
+            rates.append(tuple(o.param_groups[0]["lr"] for o in self.optimizers.values()))
             return super().step(batch, k)
 
     options = settings(schedule="linear", warmup=2)

@@ -95,18 +95,18 @@ def test_tensors_in_channels_last_and_such_as_share_memory_are_given_back(tmp_pa
     assert not loaded["parameter"].requires_grad
 
 
-def test_an_optimisers_state_is_given_back(tmp_path: Path) -> None:
+def test_an_optimizers_state_is_given_back(tmp_path: Path) -> None:
     network = torch.nn.Conv2d(3, 4, 3)
-    optimiser = torch.optim.Adam(network.parameters(), fused=True)
+    optimizer = torch.optim.Adam(network.parameters(), fused=True)
     network(torch.randn(1, 3, 5, 5)).sum().backward()
-    optimiser.step()
-    Checkpoint(tmp_path / "state").save({"optimiser": optimiser.state_dict()})
+    optimizer.step()
+    Checkpoint(tmp_path / "state").save({"optimizer": optimizer.state_dict()})
     loaded = Checkpoint(tmp_path / "state").load()
     assert loaded is not None
     again = torch.optim.Adam(network.parameters(), fused=True)
-    again.load_state_dict(loaded["optimiser"])
+    again.load_state_dict(loaded["optimizer"])
     assert set(again.state_dict()["state"]) == {0, 1}
-    for index, moments in optimiser.state_dict()["state"].items():
+    for index, moments in optimizer.state_dict()["state"].items():
         assert all(same(again.state_dict()["state"][index][key], value) for key, value in moments.items())
 
 

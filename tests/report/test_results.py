@@ -1,119 +1,190 @@
-"""The tables hold what the stages measured, and nothing else."""
+"""Every cell of a table is a metric that a stage measured, or a mean, a standard deviation or a ratio of such metrics."""
 
+import statistics
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from fabricated import fabricate
 
-from hw2core.engine.journal import write_metrics
-from hw2core.judges.classification import spread
+from hw2core.engine.journal import read_json, write_metrics
 from hw2core.layout import Layout
-from hw2core.params import ADAPTERS, Params
-from hw2core.report.references import BEST, REPORTS, beside, figures_of
-from hw2core.report.results import adaptation_table, selection_table, verdicts
+from hw2core.report.references import BEST, REPORTS, beside, comparisons
+from hw2core.report.results import (
+    DIGIT_METRICS,
+    FACE_METRICS,
+    adaptation_table,
+    conclusions,
+    digits_table,
+    faces_table,
+    selection_table,
+)
+from hw2core.settings import Params
+from hw2core.settings.validation import validate
 
-METHOD = ADAPTERS[0]
-# Accuracy of each domain's classifier on each domain, of three seeds: the mean is in the middle.
-BOUNDS = {
-    "handwritten": {"handwritten": 90.0, "blended": 30.0, "printed": 40.0},
-    "blended": {"handwritten": 70.0, "blended": 80.0, "printed": 50.0},
-    "printed": {"handwritten": 60.0, "blended": 20.0, "printed": 95.0},
-}
-CRITERIA = {"last": 10.0, "chosen": 20.0, "density": 30.0, "oracle": 40.0}
-ADAPTED = {"blended-handwritten": 85.0, "handwritten-printed": 35.0}
-
-
-def accuracy(mean: float) -> dict[str, Any]:
-    return {
-        "last": spread([mean - 1, mean, mean + 1]),
-        "chosen": spread([mean + 1, mean + 2, mean + 3]),
-    }
+SEEDS, GENERATION_SEEDS = [0, 1, 5], [2, 3]
 
 
-@pytest.fixture
-def layout(tmp_path: Path) -> Layout:
-    layout = Layout(tmp_path)
-    for domain, figures in BOUNDS.items():
-        on = {name: {"accuracy": accuracy(mean), "test_images": 100} for name, mean in figures.items()}
-        write_metrics(layout.stage("evaluate_classifier", domain), {"on": on})
-    for method in ADAPTERS:
-        for pair, mean in ADAPTED.items():
-            write_metrics(layout.stage("evaluate", f"{method}-{pair}"), {"accuracy": accuracy(mean)})
+@pytest.fixture(scope="module")
+def params() -> Params:
+    from conftest import small_raw
+
+    raw = small_raw()
+    raw["seeds"] = SEEDS
+    raw["generation"]["seeds"] = GENERATION_SEEDS
+    return validate(raw, "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def layout(params: Params, tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """Not to be changed."""
+    layout = Layout(tmp_path_factory.mktemp("workspace"))
+    fabricate(params, layout)
     return layout
 
 
-def test_every_ordered_pair_of_domains_has_a_row_those_that_were_run_first(
-    params: Params, layout: Layout
-) -> None:
-    pairs = adaptation_table(params, layout)["pair"].tolist()
-    assert pairs[:2] == list(ADAPTED)
-    assert sorted(pairs) == sorted(f"{a}-{b}" for a in BOUNDS for b in BOUNDS if a != b)
+def measured(layout: Layout, stage: str, item: str, seeds: list[int], *keys: str) -> list[float]:
+    """A metric of every seed; of a metric with a mean of its own, the mean."""
+    values = []
+    for seed in seeds:
+        value = read_json(layout.stages / stage / item / f"seed{seed}" / "metrics.json")
+        for key in keys:
+            value = value[key]
+        values.append(value["mean"] if isinstance(value, dict) else value)
+    return values
 
 
-def test_the_bounds_of_a_pair_are_the_sources_and_the_targets_classifier_on_the_target(
-    params: Params, layout: Layout
-) -> None:
-    table = adaptation_table(params, layout).set_index("pair")
-    for pair in table.index:
-        source, target = pair.split("-")
-        assert table.loc[pair, "source only"] == BOUNDS[source][target]
-        assert table.loc[pair, "target only"] == BOUNDS[target][target]
-        assert table.loc[pair, "source only std"] == 1.0
-        assert table.loc[pair, "n"] == 3
-        assert table.loc[pair, "test images"] == 100
+def holds(row: Any, column: str, values: list[float]) -> None:
+    assert row[column] == pytest.approx(statistics.mean(values))
+    assert row[f"{column} std"] == pytest.approx(statistics.stdev(values))
 
 
-def test_a_method_has_figures_for_the_pairs_it_was_run_on_and_none_for_others(
-    params: Params, layout: Layout
-) -> None:
-    table = adaptation_table(params, layout).set_index("pair")
-    for pair in table.index:
-        if pair in ADAPTED:
-            assert table.loc[pair, METHOD] == ADAPTED[pair]
-        else:
-            assert pd.isna(table.loc[pair, METHOD])
-            assert pd.isna(table.loc[pair, f"{METHOD} gap closed"])
+# --- domain adaptation ------------------------------------------------------------------------------------------
 
 
-def test_the_gap_closed_is_the_share_of_the_way_from_the_lower_to_the_upper_bound(
-    params: Params, layout: Layout
-) -> None:
-    table = adaptation_table(params, layout).set_index("pair")
-    assert table.loc["blended-handwritten", f"{METHOD} gap closed"] == pytest.approx(100 * 15 / 20)
-    assert table.loc["handwritten-printed", f"{METHOD} gap closed"] == pytest.approx(100 * -5 / 55)
+@pytest.mark.parametrize("which", ["last", "chosen"])
+def test_every_accuracy_of_a_pair_is_the_evaluations(params: Params, layout: Layout, which: str) -> None:
+    table = adaptation_table(params, layout, which).set_index("pair")
+    domains = params.data.domains
+    assert list(table.index[: len(params.pairs)]) == list(params.pairs)
+    assert sorted(table.index) == sorted(f"{a}-{b}" for a in domains for b in domains if a != b)
+    for pair, row in table.iterrows():
+        source, target = str(pair).split("-")
+        for column, domain in (("source only", source), ("target only", target)):
+            keys = ("on", target, "accuracy", which)
+            holds(row, column, measured(layout, "evaluate_classifier", domain, SEEDS, *keys))
+        for method in params.adapters:
+            if pair in params.pairs:
+                found = measured(layout, "evaluate", f"{method}-{pair}", SEEDS, "accuracy", which)
+                holds(row, method, found)
+            else:
+                assert pd.isna(row[method])
+                assert pd.isna(row[f"{method} gap closed"])
+        assert (row["n"], row["test images"]) == (len(SEEDS), 20)
 
 
-def test_figures_at_the_chosen_step_are_apart(params: Params, layout: Layout) -> None:
-    last, chosen = (adaptation_table(params, layout, which).set_index("pair") for which in ("last", "chosen"))
-    for column in ("source only", METHOD, "target only"):
-        assert chosen.loc["blended-handwritten", column] == last.loc["blended-handwritten", column] + 2
+def test_the_gap_closed_is_relative_to_the_bounds(params: Params, layout: Layout) -> None:
+    table = adaptation_table(params, layout, "last").set_index("pair")
+    for pair in params.pairs:
+        row = table.loc[pair]
+        gap = row["target only"] - row["source only"]
+        for method in params.adapters:
+            closed = row[f"{method} gap closed"]
+            if gap > 0:
+                assert closed == pytest.approx(100 * (row[method] - row["source only"]) / gap)
+            else:
+                assert pd.isna(closed)
 
 
-def test_the_best_method_is_named_and_those_below_the_lower_bound(params: Params, layout: Layout) -> None:
-    other = ADAPTERS[1]
-    write_metrics(layout.stage("evaluate", f"{other}-blended-handwritten"), {"accuracy": accuracy(88.0)})
-    sentence = verdicts(adaptation_table(params, layout), [METHOD, other])[0]
-    assert sentence.startswith("blended \u2192 handwritten: ADDA does best; it gains 18.0 points")
-    assert "help" not in sentence
-
-
-def test_every_criterion_has_a_figure_of_every_method_and_pair(params: Params, layout: Layout) -> None:
-    at = {which: spread([mean, mean + 2]) for which, mean in CRITERIA.items()}
-    for method in ADAPTERS:
-        for pair in ADAPTED:
-            folder = layout.stage("evaluate", f"{method}-{pair}")
-            write_metrics(folder, {"accuracy": accuracy(50.0), "training": {"accuracy": at}})
+def test_the_selection_table_has_the_accuracy_of_every_criterion(params: Params, layout: Layout) -> None:
     table = selection_table(params, layout)
-    assert list(zip(table["pair"], table["method"], strict=True)) == [
-        (p, m) for p in ADAPTED for m in ADAPTERS
-    ]
-    for which, mean in CRITERIA.items():
-        assert set(table[which]) == {mean + 1}
-        assert set(table[f"{which} std"].round(4)) == {1.4142}
+    keys = list(zip(table["pair"], table["method"], strict=True))
+    assert keys == [(pair, method) for pair in params.pairs for method in params.adapters]
+    for _, row in table.iterrows():
+        for column, key in (("last", "last"), ("infomax", "chosen"), ("snd", "snd"), ("oracle", "oracle")):
+            found = measured(layout, f"train_{row['method']}", row["pair"], SEEDS, "accuracy", key)
+            holds(row, column, found)
 
 
-def test_others_figures_stand_beside_pairs_of_their_names_alone() -> None:
+def test_with_one_seed_there_is_no_standard_deviation(params: Params, layout: Layout) -> None:
+    one = params.model_copy(update={"seeds": [5]})
+    table = adaptation_table(one, layout, "last")
+    assert table["source only std"].isna().all()
+    assert table["source only"].notna().all()
+
+
+# --- generators -------------------------------------------------------------------------------------------------
+
+
+def test_every_metric_of_faces_is_the_evaluations(params: Params, layout: Layout) -> None:
+    table = faces_table(params, layout).set_index("system")
+    assert list(table.index) == ["real training images", "dcgan4", "sngan", "vae", "noise"]
+    for name, kind in (("dcgan4", "gan"), ("sngan", "gan"), ("vae", "autoencoder")):
+        row = table.loc[name]
+        for metric in FACE_METRICS:
+            if metric in ("fid", "is") or (metric == "reconstruction_mse" and kind == "gan"):
+                assert pd.isna(row[metric])
+            else:
+                holds(row, metric, measured(layout, f"evaluate_{kind}", name, GENERATION_SEEDS, metric))
+        training = read_json(layout.stage(f"train_{kind}", name, GENERATION_SEEDS[0]) / "metrics.json")
+        assert row["parameters"] == sum(training["parameters"].values())
+        assert row["steps"] == training["steps"]
+        assert row["ratio"] == pytest.approx(100 * row["face_detection_rate"] / 90)
+    real = read_json(layout.stage("evaluate_real", "faces") / "metrics.json")
+    for name, key in (("real training images", "training_images"), ("noise", "noise")):
+        assert table.loc[name, "fd_faces"] == real[key]["fd_faces"]
+        assert table.loc[name, "kd_faces"] == real[key]["kd_faces"]["mean"]
+        assert table.loc[name, "face_detection_rate"] == real[key]["faces"]["face_detection_rate"]
+        assert pd.isna(table.loc[name, "kd_faces std"])
+
+
+def test_collapsed_seeds_are_counted(params: Params, tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    fabricate(params, layout)
+    folder = layout.stage("train_gan", "sngan", GENERATION_SEEDS[1])
+    write_metrics(folder, {**read_json(folder / "metrics.json"), "collapsed": True})
+    collapsed = faces_table(params, layout).set_index("system")["collapsed"]
+    assert (collapsed["dcgan4"], collapsed["sngan"], collapsed["vae"]) == (0, 1, 0)
+
+
+def test_every_metric_of_digits_is_the_evaluations(params: Params, layout: Layout) -> None:
+    table = digits_table(params, layout).set_index("system")
+    assert list(table.index) == ["acgan/digits", "ddpm"]
+    for name, stage in (("acgan/digits", "evaluate_acgan"), ("ddpm", "evaluate_ddpm")):
+        for metric in DIGIT_METRICS:
+            holds(table.loc[name], metric, measured(layout, stage, "digits", GENERATION_SEEDS, metric))
+        for digit in map(str, range(10)):
+            values = measured(layout, stage, "digits", GENERATION_SEEDS, "per_digit", digit)
+            assert table.loc[name, digit] == pytest.approx(statistics.mean(values))
+
+
+# --- conclusions ------------------------------------------------------------------------------------------------
+
+
+def one_pair(**accuracies: float) -> pd.DataFrame:
+    row: dict[str, Any] = {"pair": "a-b", "source only": 70.0, "target only": 90.0}
+    for method, accuracy in accuracies.items():
+        row |= {method: accuracy, f"{method} gap closed": 100 * (accuracy - 70) / 20}
+    return pd.DataFrame([row])
+
+
+def test_the_best_method_is_named() -> None:
+    (sentence,) = conclusions(one_pair(dann=85.0, adda=88.0), ["dann", "adda"])
+    assert sentence == ("a \u2192 b: ADDA is best, 18.0 points above source only; it closes 90 % of the gap.")
+
+
+def test_methods_outside_the_bounds_are_named() -> None:
+    (sentence,) = conclusions(one_pair(dann=65.0, adda=93.0), ["dann", "adda"])
+    assert "**DANN does not help:** it is 5.0 points below source only." in sentence
+    assert "**ADDA is above target only**, by 3.0 points." in sentence
+    assert "best" not in sentence
+
+
+# --- published results ------------------------------------------------------------------------------------------
+
+
+def test_published_results_are_compared_with_pairs_of_their_names_only() -> None:
     table = pd.DataFrame([{"pair": "mnistm-usps", "dann": 1.0}, {"pair": "blended-printed", "dann": 2.0}])
     (one,) = beside(table)
     assert one["ours"] == {"pair": "mnistm-usps", "dann": 1.0}
@@ -122,13 +193,13 @@ def test_others_figures_stand_beside_pairs_of_their_names_alone() -> None:
     assert {r.pair for r in REPORTS} == set(BEST)
 
 
-def test_a_reports_figures_stand_beside_those_of_the_same_system_and_pair() -> None:
+def test_a_reports_values_are_compared_with_the_same_system_and_pair() -> None:
     pairs = pd.DataFrame([{"pair": "mnistm-usps", "source only": 70.0, "dann": 80.0, "target only": 99.0}])
     faces = pd.DataFrame([{"system": "dcgan5", "fid": 30.0}, {"system": "sngan", "fid": 20.0}])
     found = [
-        (figure.what, figure.theirs, figure.row and figure.row[figure.column])
-        for figure in figures_of("R22a", pairs, faces)
-        if figure.column != "faces_found"
+        (comparison.metric, comparison.theirs, comparison.row and comparison.row[comparison.column])
+        for comparison in comparisons("R22a", pairs, faces)
+        if comparison.column != "face_detection_rate"
     ]
     assert found == [
         ("DCGAN, FID", "38.68", 30.0),
@@ -143,18 +214,8 @@ def test_a_reports_figures_stand_beside_those_of_the_same_system_and_pair() -> N
     ]
 
 
-def test_a_method_that_does_not_help_is_said_not_to(params: Params, layout: Layout) -> None:
-    sentences = verdicts(adaptation_table(params, layout), [METHOD])
-    assert len(sentences) == len(ADAPTED)
-    helps, harms = sentences
-    assert "15.0 points" in helps
-    assert "75 %" in helps
-    assert "does not help" in harms
-    assert "5.0 points" in harms
-
-
-def test_a_method_above_its_upper_bound_is_pointed_out(params: Params, layout: Layout) -> None:
-    write_metrics(layout.stage("evaluate", f"{METHOD}-blended-handwritten"), {"accuracy": accuracy(93.0)})
-    sentence = verdicts(adaptation_table(params, layout), [METHOD])[0]
-    assert "above target only" in sentence
-    assert "3.0 points" in sentence
+def test_a_method_that_does_not_run_here_has_no_value_beside_a_reports() -> None:
+    pairs = pd.DataFrame([{"pair": "mnistm-usps", "source only": 70.0, "target only": 99.0}])
+    rows = {c.metric: c.row for c in comparisons("R22a", pairs, pd.DataFrame(columns=["system"]))}
+    assert rows["mnistm \u2192 usps, DANN"] is None
+    assert rows["mnistm \u2192 usps, source only"] is not None

@@ -10,8 +10,8 @@ import torch
 from conftest import Hw2, Workspace, refused
 from PIL import Image
 
-from hw2core.data.store import open_split
-from hw2core.judges.digits import lenet
+from hw2core.engine.images import open_split
+from hw2core.evaluation.digits import lenet
 
 
 def save(folder: Path, images: np.ndarray, labels: np.ndarray | None = None) -> Path:
@@ -44,7 +44,7 @@ def test_digits_are_read_by_the_classifier_of_their_domain(
     metrics = json.loads(
         (workspace.layout.stage("evaluate_classifier", "blended") / "metrics.json").read_text()
     )
-    assert found["digits_read"] == metrics["on"]["blended"]["accuracy"]["last"]["each"][0]
+    assert found["digit_accuracy"] == metrics["on"]["blended"]["accuracy"]["last"]["values"][0]
     assert found["images"] == 100
     assert found["judge"] == "the classifier of blended, seed0.last"
     assert np.array(found["confusion"]).sum() == 100
@@ -86,7 +86,7 @@ def test_a_set_against_itself_is_no_distance_and_noise_is_far(
         return found
 
     itself, far = fid(digits), fid(noise)
-    assert 0 <= itself["fid_digits"] < 1e-6 < 1 < far["fid_digits"]
+    assert 0 <= itself["fd_digits"] < 1e-6 < 1 < far["fd_digits"]
     assert (itself["precision_digits"], itself["recall_digits"]) == (1, 1)
     assert (far["n_fake"], far["n_real"]) == (30, 100)
     assert "fid" not in far
@@ -98,12 +98,12 @@ def test_in_words_every_figure_has_its_line(
     outcome = hw2("judge", "fid", str(noise), str(digits), "--digits", "blended")
     assert outcome.status == 0
     lines = dict(line.split(maxsplit=1) for line in outcome.out.splitlines())
-    assert float(lines["fid_digits"]) > 0
-    assert lines["kid_digits"].endswith("over subsets of 30")
+    assert float(lines["fd_digits"]) > 0
+    assert lines["kd_digits"].endswith("over subsets of 30")
     assert lines["extractor"] == "the classifier of blended (R19, seed0.last)"
 
 
-def test_faces_are_compared_by_the_small_network_that_learnt_them(
+def test_faces_are_compared_by_the_small_network_that_learned_them(
     workspace: Workspace, hw2: Hw2, tmp_path: Path
 ) -> None:
     test = open_split(workspace.layout.ready("drawn_faces"), "test")
@@ -111,8 +111,8 @@ def test_faces_are_compared_by_the_small_network_that_learnt_them(
     outcome = hw2("judge", "fid", str(fake), str(real), "--faces", "--json")
     assert outcome.status == 0
     found = json.loads(outcome.out)
-    assert found["fid_faces_offline"] > 0
-    assert found["extractor"] == "the small network of drawn_faces, learnt without labels"
+    assert found["fd_faces"] > 0
+    assert found["extractor"] == "the small network of drawn_faces, learned without labels"
     refused(hw2("judge", "fid", str(fake), str(real), "--faces", "--digits", "blended"), "name one of them")
 
 
@@ -121,7 +121,7 @@ def test_most_drawn_faces_are_found(workspace: Workspace, hw2: Hw2, tmp_path: Pa
     outcome = hw2("judge", "faces", str(save(tmp_path / "faces", test.images)), "--json")
     found = json.loads(outcome.out)
     assert found["exactly_one"] + found["none"] + found["several"] == found["images"] == 100
-    assert found["faces_found"] == found["exactly_one"] >= 85
+    assert found["face_detection_rate"] == found["exactly_one"] >= 85
 
 
 def test_without_inception_weights_and_network_one_line_says_how_to_get_them(
@@ -173,7 +173,7 @@ def test_a_face_that_cannot_be_read_is_a_failure_and_counted(
     assert outcome.status == 0
     found = json.loads(outcome.out)
     assert (found["images"], found["unreadable"], found["exactly_one"], found["none"]) == (31, 1, 0, 30)
-    assert found["faces_found"] == 0
+    assert found["face_detection_rate"] == 0
 
 
 def test_an_archive_does_as_well_as_a_folder(workspace: Workspace, hw2: Hw2, noise: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from conftest import Hw2, Workspace, refused
 from PIL import Image
 
-from hw2core.data.store import open_split
+from hw2core.engine.images import open_split
 
 
 @pytest.fixture

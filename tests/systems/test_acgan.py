@@ -14,7 +14,7 @@ from hw2core.engine.device import Device
 from hw2core.engine.loop import Trained, Watch, train
 from hw2core.engine.randomness import generator, seed_torch
 from hw2core.engine.resume import Checkpoint
-from hw2core.params import Acgan as Settings
+from hw2core.settings import Acgan as Settings
 from hw2core.systems.acgan import DESIGNS, R1_EVERY, Acgan
 
 CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="cpu")
@@ -208,9 +208,9 @@ def test_samples_are_images_of_the_right_size(arch: str) -> None:
 def test_the_auxiliary_loss_reads_logits_and_as_printed_probabilities() -> None:
     logits, labels = torch.tensor([[20.0] + [0.0] * 9, [0.0, 3.0] + [0.0] * 8]), torch.tensor([0, 1])
     by_hand = (math.log(1 + 9 * math.exp(-20)) + math.log(1 + 9 * math.exp(-3))) / 2
-    assert build("R21").misread(logits, labels).item() == pytest.approx(by_hand, rel=1e-4)
+    assert build("R21").aux_loss(logits, labels).item() == pytest.approx(by_hand, rel=1e-4)
     # Twice through a softmax a certain and right answer still costs log(e + 9) - 1.
-    printed = build("R21_printed").misread(logits[:1], labels[:1]).item()
+    printed = build("R21_printed").aux_loss(logits[:1], labels[:1]).item()
     assert printed == pytest.approx(math.log(math.e + 9) - 1, rel=1e-4)
 
 
@@ -260,15 +260,15 @@ def test_the_losses_are_those_of_the_paper_written_out(arch: str) -> None:
     (real, real_read), (fake, fake_read) = heads(plain, images), heads(plain, drawn)
     told = -(F.logsigmoid(real).mean() + F.logsigmoid(-fake).mean()) / 2
     read = (F.cross_entropy(real_read, labels) + F.cross_entropy(fake_read, wanted)) / 2
-    assert losses["told_loss"].item() == pytest.approx(told.item(), abs=1e-5)
-    assert losses["read_loss"].item() == pytest.approx(read.item(), abs=1e-5)
+    assert losses["d_adv_loss"].item() == pytest.approx(told.item(), abs=1e-5)
+    assert losses["d_aux_loss"].item() == pytest.approx(read.item(), abs=1e-5)
 
-    fake, fake_read = heads(system.networks, drawn)  # the discriminator has learnt already
+    fake, fake_read = heads(system.networks, drawn)  # the discriminator has learned already
     assert losses["fooling_loss"].item() == pytest.approx(-F.logsigmoid(fake).mean().item(), abs=1e-5)
-    assert losses["obeying_loss"].item() == pytest.approx(F.cross_entropy(fake_read, wanted).item(), abs=1e-5)
+    assert losses["g_aux_loss"].item() == pytest.approx(F.cross_entropy(fake_read, wanted).item(), abs=1e-5)
 
 
-def test_labels_can_be_learnt_from_real_images_alone() -> None:
+def test_labels_can_be_learned_from_real_images_alone() -> None:
     system, _ = still("compact")
     system.settings = settings("compact", labels_of="real")
     images, labels = batch("compact")
@@ -276,7 +276,7 @@ def test_labels_can_be_learnt_from_real_images_alone() -> None:
         _, read = system.discriminate(images)
     seed_torch("step", 0)
     losses = system.step((images, labels), 0)
-    assert losses["read_loss"].item() == pytest.approx(F.cross_entropy(read, labels).item(), abs=1e-5)
+    assert losses["d_aux_loss"].item() == pytest.approx(F.cross_entropy(read, labels).item(), abs=1e-5)
 
 
 def test_obedience_weighs_the_label_in_what_the_generator_learns() -> None:
@@ -327,7 +327,7 @@ def test_the_compact_discriminator_sees_that_drawn_digits_fade() -> None:
 
 
 @every_design
-def test_each_optimiser_moves_its_own_networks_by_its_own_loss(
+def test_each_optimizer_moves_its_own_networks_by_its_own_loss(
     arch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the discriminator steps, the generator has neither moved nor been given a gradient: the drawn images
@@ -337,12 +337,12 @@ def test_each_optimiser_moves_its_own_networks_by_its_own_loss(
     judging = [weight for weight in system.networks.parameters() if not any(weight is w for w in drawing)]
     steps = []
     for name, others in (("discriminator", drawing), ("generator", judging)):
-        optimiser = system.optimisers[name]
-        owned = {id(weight) for group in optimiser.param_groups for weight in group["params"]}
+        optimizer = system.optimizers[name]
+        owned = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
         assert owned.isdisjoint({id(weight) for weight in others})
         assert len(owned) + len(others) == len(drawing) + len(judging)
 
-        def step(name: str = name, others: list[Any] = others, original: Any = optimiser.step) -> None:
+        def step(name: str = name, others: list[Any] = others, original: Any = optimizer.step) -> None:
             before = [weight.detach().clone() for weight in others]
             if name == "discriminator":
                 assert all(weight.grad is None for weight in others)
@@ -350,7 +350,7 @@ def test_each_optimiser_moves_its_own_networks_by_its_own_loss(
             assert all(torch.equal(one, other) for one, other in zip(before, others, strict=True))
             steps.append(name)
 
-        monkeypatch.setattr(optimiser, "step", step)
+        monkeypatch.setattr(optimizer, "step", step)
     seed_torch("step", 0)
     system.step(batch(arch), 0)
     assert steps == ["discriminator", "generator"]
@@ -393,11 +393,11 @@ def test_a_digit_is_multiplied_into_the_noise() -> None:
     assert torch.equal(label(noise, torch.tensor([4, 0])), noise * embedding[[4, 0]])  # type: ignore[index]
 
 
-def test_every_optimiser_has_the_settings_of_params() -> None:
+def test_every_optimizer_has_the_settings_of_params() -> None:
     system = build("R21", lr=0.004, discriminator_lr=0.002, beta1=0.7, beta2=0.98, weight_decay=0.03)
     rates = {"generator": 0.004, "discriminator": 0.002}
-    for name, optimiser in system.optimisers.items():
-        for group in optimiser.param_groups:
+    for name, optimizer in system.optimizers.items():
+        for group in optimizer.param_groups:
             assert (group["lr"], *group["betas"], group["weight_decay"]) == (rates[name], 0.7, 0.98, 0.03)
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from hw2core.params import Params
+from hw2core.settings import Params
 from hw2core.systems.adamatch import Adamatch, align, confident, interpolate
 from hw2core.systems.backbones import batch_norms_at_rest
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hw2core.params import Params
+from hw2core.settings import Params
 from hw2core.systems.adda import SOURCE, Adda
 from hw2core.systems.classifier import Classifier
 
@@ -60,7 +60,7 @@ def test_the_sources_extractor_and_the_label_head_stay_as_they_are(params: Param
 def test_the_critics_step_leaves_the_extractor_and_the_extractors_step_the_critic(params: Params) -> None:
     system = build(params)
     critic, extractor = (
-        {id(weight) for group in system.optimisers[name].param_groups for weight in group["params"]}
+        {id(weight) for group in system.optimizers[name].param_groups for weight in group["params"]}
         for name in ("critic", "extractor")
     )
     assert critic == {id(weight) for weight in system.networks["critic"].parameters()}
@@ -89,7 +89,7 @@ def test_the_critics_are_those_of_the_reports(params: Params, critic: str, weigh
     assert sum(weight.numel() for weight in network.parameters()) == weights
 
 
-def test_the_two_optimisers_have_their_own_rates(params: Params) -> None:
+def test_the_two_optimizers_have_their_own_rates(params: Params) -> None:
     system = build(params, lr=0.004, critic_lr=0.0007)
-    rates = {name: optimiser.param_groups[0]["lr"] for name, optimiser in system.optimisers.items()}
+    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in system.optimizers.items()}
     assert rates == {"extractor": 0.004, "critic": 0.0007}

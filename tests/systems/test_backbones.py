@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from hw2core.params import Dann
+from hw2core.settings import Dann
 from hw2core.systems.backbones import BACKBONES, AgainstZero
 
 R19 = {

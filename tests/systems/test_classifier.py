@@ -5,7 +5,7 @@ import copy
 import torch
 from torch.nn import functional as F
 
-from hw2core.params import Params
+from hw2core.settings import Params
 from hw2core.systems.backbones import BACKBONES
 from hw2core.systems.classifier import Classifier
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hw2core.params import Params
+from hw2core.settings import Params
 from hw2core.systems.backbones import ReverseGradient
 from hw2core.systems.dann import Dann
 

@@ -12,10 +12,10 @@ from hw2core.engine.device import Device
 from hw2core.engine.loop import Trained, Watch, train
 from hw2core.engine.randomness import generator, seed_torch
 from hw2core.engine.resume import Checkpoint
-from hw2core.params import Ddpm as Settings
-from hw2core.params import Sampling
+from hw2core.settings import Ddpm as Settings
+from hw2core.settings import Sampling
 from hw2core.systems.ddpm import Ddpm
-from hw2core.systems.unet import NOBODY, UNETS
+from hw2core.systems.unet import NULL_LABEL, UNETS
 
 CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="cpu")
 LABELS = torch.arange(6)
@@ -38,7 +38,7 @@ def settings(**changes: Any) -> Settings:
         "times": 100,
         "noise": "cosine",
         "prediction": "v",
-        "unlabelled": 0.1,
+        "unlabeled": 0.1,
         "min_snr": 0.0,
         **WAY,
     }
@@ -89,7 +89,7 @@ def test_a_diffused_image_has_the_moments_of_q(noise: str, t: int) -> None:
 
 
 def test_training_draws_every_time_from_the_first_to_the_last_and_never_0() -> None:
-    system = build(times=50, unlabelled=0.5)
+    system = build(times=50, unlabeled=0.5)
     seen: list[Tensor] = []
     told: list[Tensor] = []
 
@@ -111,7 +111,7 @@ def test_training_draws_every_time_from_the_first_to_the_last_and_never_0() -> N
     assert set(torch.cat(seen).tolist()) == set(range(1, 51))
     assert len({tuple(times.tolist()) for times in seen}) == 3
     for heard in told:
-        kept = heard != NOBODY
+        kept = heard != NULL_LABEL
         assert (heard[kept] == labels[kept]).all()
         assert kept.float().mean().item() == pytest.approx(0.5, abs=0.05)
 
@@ -120,9 +120,9 @@ def test_training_draws_every_time_from_the_first_to_the_last_and_never_0() -> N
 def test_the_share_of_dropped_labels(share: float, low: int, high: int) -> None:
     seed_torch("drop")
     labels = torch.arange(10_000) % 10
-    dropped = build(unlabelled=share).drop(labels)
-    assert low <= (dropped == NOBODY).sum() <= high
-    assert (dropped[dropped != NOBODY] == labels[dropped != NOBODY]).all()
+    dropped = build(unlabeled=share).drop(labels)
+    assert low <= (dropped == NULL_LABEL).sum() <= high
+    assert (dropped[dropped != NULL_LABEL] == labels[dropped != NULL_LABEL]).all()
 
 
 # --- what is guessed ------------------------------------------------------------------------------------------
@@ -189,17 +189,17 @@ def test_the_weighted_losses_of_epsilon_and_v_are_one_loss_on_the_image() -> Non
 # --- guidance -------------------------------------------------------------------------------------------------
 
 
-def test_guidance_1_is_exactly_the_labelled_guess_and_0_the_unlabelled() -> None:
+def test_guidance_1_is_exactly_the_labeled_guess_and_0_the_unlabeled() -> None:
     system = build()
     x, times = images(), torch.full((6,), 50)
     unet = system.networks["unet"].eval()
     with torch.no_grad():
-        labelled, unlabelled = unet(x, times, LABELS), unet(x, times, torch.full((6,), NOBODY))
-        assert torch.equal(system.guided(x, 50, LABELS, 1.0), labelled)
-        assert torch.equal(system.guided(x, 50, LABELS, 0.0), unlabelled)
-        assert not torch.allclose(labelled, unlabelled, atol=1e-4)
+        labeled, unlabeled = unet(x, times, LABELS), unet(x, times, torch.full((6,), NULL_LABEL))
+        assert torch.equal(system.guided(x, 50, LABELS, 1.0), labeled)
+        assert torch.equal(system.guided(x, 50, LABELS, 0.0), unlabeled)
+        assert not torch.allclose(labeled, unlabeled, atol=1e-4)
         for scale in (0.5, 3.0):
-            expected = unlabelled + scale * (labelled - unlabelled)
+            expected = unlabeled + scale * (labeled - unlabeled)
             assert torch.allclose(system.guided(x, 50, LABELS, scale), expected, atol=1e-4)
 
 
@@ -217,7 +217,7 @@ def count_images(system: Ddpm) -> list[int]:
     return sizes
 
 
-def test_at_skipped_steps_the_unlabelled_half_is_left_out() -> None:
+def test_at_skipped_steps_the_unlabeled_half_is_left_out() -> None:
     system = build()
     sizes = count_images(system)
     sampled(system, how(sampling_steps=50, skip=0.4))
@@ -336,7 +336,7 @@ def test_averaging_leaves_the_schedule_alone(tmp_path: Path) -> None:
 def test_it_learns_what_it_is_shown() -> None:
     """One even image: what it guesses, it guesses better and better."""
     seed_torch("initial weights")
-    system = Ddpm(settings(width=16, lr=3e-3, unlabelled=0.0))
+    system = Ddpm(settings(width=16, lr=3e-3, unlabeled=0.0))
     shown = torch.full((16, 3, 28, 28), 0.5)
     losses = []
     for k in range(40):
@@ -345,9 +345,9 @@ def test_it_learns_what_it_is_shown() -> None:
     assert sum(losses[-10:]) < 0.7 * sum(losses[:10])
 
 
-def test_the_optimiser_has_the_settings_of_params_and_every_weight() -> None:
+def test_the_optimizer_has_the_settings_of_params_and_every_weight() -> None:
     system = build(lr=0.004, beta1=0.7, beta2=0.98, weight_decay=0.03)
-    (group,) = system.optimisers["unet"].param_groups
+    (group,) = system.optimizers["unet"].param_groups
     assert (group["lr"], *group["betas"], group["weight_decay"]) == (0.004, 0.7, 0.98, 0.03)
     assert {id(weight) for weight in group["params"]} == {id(w) for w in system.networks.parameters()}
 

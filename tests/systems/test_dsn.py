@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from hw2core.params import Params
+from hw2core.settings import Params
 from hw2core.systems.dsn import Dsn, difference, reconstruction
 
 
 def test_orthogonal_codes_do_not_differ_from_what_is_wanted() -> None:
-    """Over four images the columns of the one are orthogonal to those of the other, and all are centred."""
+    """Over four images the columns of the one are orthogonal to those of the other, and all are centered."""
     shared = torch.tensor([[1.0], [1.0], [-1.0], [-1.0]])
     private = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]])
     assert difference(shared, private).item() == 0
@@ -79,7 +79,7 @@ def test_images_are_drawn_again_in_their_own_size(params: Params) -> None:
         assert system.networks["decoder"](code).shape == images.shape
 
 
-def test_before_the_separation_the_task_alone_is_learnt(params: Params) -> None:
+def test_before_the_separation_the_task_alone_is_learned(params: Params) -> None:
     torch.manual_seed(0)
     system = Dsn(params.dsn.model_copy(update={"separate_from": 2}), "R19")
     before = copy.deepcopy(system.networks.state_dict())

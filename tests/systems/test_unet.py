@@ -7,7 +7,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hw2core.systems.unet import NOBODY, UNETS, Attention, Condition, ResidualDoubleConv, doubled, sinusoids
+from hw2core.systems.unet import (
+    NULL_LABEL,
+    UNETS,
+    Attention,
+    Condition,
+    ResidualDoubleConv,
+    doubled,
+    sinusoids,
+)
 
 every_unet = pytest.mark.parametrize("arch", UNETS)
 
@@ -124,7 +132,7 @@ def test_each_image_is_guessed_by_itself(arch: str) -> None:
     """Guided and unguided halves in one batch rest on it."""
     network = build(arch)
     images, times, labels = inputs()
-    labels[2] = NOBODY
+    labels[2] = NULL_LABEL
     together = network(images, times, labels)
     for i in range(len(images)):
         alone = network(images[i : i + 1], times[i : i + 1], labels[i : i + 1])
@@ -147,10 +155,10 @@ def test_nobody_is_no_label_at_all() -> None:
     torch.manual_seed(0)
     condition = Condition(10, 32)
     times = torch.tensor([3, 500])
-    nobody = condition(times, torch.tensor([NOBODY, NOBODY]))
+    nobody = condition(times, torch.tensor([NULL_LABEL, NULL_LABEL]))
     assert torch.equal(nobody, sinusoids(times, 32))
-    labelled = condition(times, torch.tensor([4, 0]))
-    assert torch.allclose(labelled - nobody, condition.label.weight[[4, 0]], atol=1e-6)
+    labeled = condition(times, torch.tensor([4, 0]))
+    assert torch.allclose(labeled - nobody, condition.label.weight[[4, 0]], atol=1e-6)
 
 
 def test_sinusoids_are_the_transformers() -> None:

@@ -1,0 +1,1 @@
+"""Metrics of trained systems and of the images that they generate."""

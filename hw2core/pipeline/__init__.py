@@ -1,0 +1,1 @@
+"""Running the pipeline and its experiments with DVC."""

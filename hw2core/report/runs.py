@@ -1,0 +1,48 @@
+"""What the params name, as the report's sections ask for it."""
+
+from hw2core.layout import Layout
+from hw2core.report.outputs import Output
+from hw2core.settings import Params
+from hw2core.settings.runs import Run
+
+Conditional = dict[str, tuple[str, str]]
+
+
+def adapters(params: Params) -> list[str]:
+    """The adapters that are trained: none without a pair."""
+    return params.adapters if params.pairs else []
+
+
+def face_generators(params: Params) -> list[tuple[str, str]]:
+    """The kind and the name of every generator of faces without labels."""
+    return [("gan", name) for name in params.gans] + [("autoencoder", name) for name in params.autoencoders]
+
+
+def conditional(params: Params) -> Conditional:
+    """The conditional generators: by name, what their stages end in, and their item."""
+    found: Conditional = {f"acgan/{item}": ("acgan", item) for item in params.conditional.acgan}
+    return found | ({"ddpm": ("ddpm", "digits")} if params.conditional.ddpm else {})
+
+
+def uses_faces(params: Params) -> bool:
+    return bool(face_generators(params)) or "faces" in params.conditional.acgan
+
+
+def system_of(run: Run) -> str:
+    """The name of the system that a run trains: dcgan4, dann, acgan/digits."""
+    name = run.stage.removeprefix("train_")
+    if name in ("gan", "autoencoder"):
+        return run.item
+    return f"{name}/{run.item}" if name == "acgan" else name
+
+
+def output_of(run: Run, layout: Layout) -> Output:
+    return Output(layout, run.stage, run.item, run.seed)
+
+
+def sweep(layout: Layout) -> Output:
+    return Output(layout, "sweep_ddpm", "digits")
+
+
+def real_faces(layout: Layout) -> Output:
+    return Output(layout, "evaluate_real", "faces")

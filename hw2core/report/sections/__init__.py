@@ -1,0 +1,20 @@
+"""The sections of the report: what each of them says, with its tables and figures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+Figures = dict[str, Callable[[], Figure]]
+"""Figures by their files' names. What they show is read; they are drawn when they are called."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the report. `context` is what its template prints; tables and figures go by their files' names."""
+
+    context: dict[str, Any]
+    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    figures: Figures = field(default_factory=dict)

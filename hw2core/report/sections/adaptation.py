@@ -1,0 +1,108 @@
+"""Section "Domain adaptation": the bounds and the adapters on every pair of domains."""
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+
+from hw2core.engine.images import read_about
+from hw2core.layout import Layout
+from hw2core.report import references, results, runs
+from hw2core.report.figures import charts, maps
+from hw2core.report.names import arrow
+from hw2core.report.outputs import Output, Outputs
+from hw2core.report.sections import Figures, Section
+from hw2core.settings import Params
+from hw2core.settings.registry import title
+
+
+def adaptation_section(params: Params, layout: Layout) -> Section | None:
+    """None if there are no two domains."""
+    if len(params.data.domains) < 2:
+        return None
+    methods = runs.adapters(params)
+    last, chosen = (results.adaptation_table(params, layout, which) for which in ("last", "chosen"))
+    tables = {"accuracy_last": last, "accuracy_chosen": chosen}
+    shown = last[last["pair"].isin(list(params.pairs))] if methods else last
+    context = {
+        "methods": methods,
+        "pairs": list(params.pairs),
+        "seeds": params.seeds,
+        "last": results.records(last),
+        "chosen": results.records(chosen),
+        "others": references.beside(last),
+        "not_trained": bool(methods) and len(last) > len(params.pairs),
+        "conclusions": results.conclusions(last, methods) if methods else [],
+        "classifier_criteria": criteria(layout, "train_classifier", params.data.domains, params.seeds),
+    }
+    figures: Figures = {"accuracy": partial(charts.bars, shown, methods)}
+    if methods:
+        tables["selection"] = results.selection_table(params, layout)
+        context |= adapter_context(params, layout, tables["selection"])
+        figures |= adapter_figures(params, layout, last)
+    return Section(context, tables, figures)
+
+
+def criteria(layout: Layout, stage: str, items: list[str], seeds: list[int]) -> list[str]:
+    """What the chosen steps of these trainings are chosen by."""
+    found = [
+        Outputs(layout, stage, item, seeds).first.metrics("selected_by")["selected_by"] for item in items
+    ]
+    return list(dict.fromkeys(found))
+
+
+def adapter_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict[str, Any]:
+    methods, pairs = runs.adapters(params), list(params.pairs)
+    by_adapter = [criteria(layout, f"train_{method}", pairs, params.seeds) for method in methods]
+    digits = sorted(
+        {digit for domain in params.data.domains for digit in read_about(layout.ready(domain))["classes"]}
+    )
+    trained = [(method, pair) for method in methods for pair in pairs]
+    return {
+        "selection": results.records(table),
+        "adapter_criteria": list(dict.fromkeys(found for each in by_adapter for found in each)),
+        "maps": [
+            {"title": f"{title(method)}, {arrow(pair)}", "name": f"{method}-{pair}"}
+            for method, pair in trained
+        ],
+        "digits": digits,
+        "per_digit": [
+            {
+                "title": f"{title(method)}, {arrow(pair)}",
+                "accuracies": digit_accuracies(params, layout, method, pair, digits),
+            }
+            for method, pair in trained
+        ],
+    }
+
+
+def digit_accuracies(
+    params: Params, layout: Layout, method: str, pair: str, digits: list[int]
+) -> list[float | None]:
+    evaluation = Outputs(layout, "evaluate", f"{method}-{pair}", params.seeds)
+    per_digit = evaluation.combined("per_digit")["per_digit"]
+    return [results.mean_and_std(per_digit.get(str(digit)))[0] for digit in digits]
+
+
+def adapter_figures(params: Params, layout: Layout, table: pd.DataFrame) -> Figures:
+    """Learning curves, and two maps of the features of every method on every pair."""
+    methods = runs.adapters(params)
+    histories = {
+        pair: {
+            method: Outputs(layout, f"train_{method}", pair, params.seeds).history("test_accuracy")
+            for method in methods
+        }
+        for pair in params.pairs
+    }
+    figures: Figures = {"curves": partial(charts.learning_curves, histories, table, methods)}
+    for method in methods:
+        for name, pair in params.pairs.items():
+            points = Output(layout, "tsne", f"{method}-{name}").table(
+                "coordinates.csv", "domain", "digit", "x", "y"
+            )
+            domains = f"{pair.source} and {pair.target}"
+            figures[f"tsne_{method}-{name}_by_digit"] = partial(maps.by_digit, points, f"{domains} by digit")
+            figures[f"tsne_{method}-{name}_by_domain"] = partial(
+                maps.by_domain, points, f"{domains} by domain"
+            )
+    return figures

@@ -1,0 +1,100 @@
+"""One training as a stage runs it: a system, one seed of it, and the files that it leaves."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from hw2core.engine import journal, resume
+from hw2core.engine.device import Device
+from hw2core.engine.images import read_about
+from hw2core.engine.loop import Trained, Watch, train
+from hw2core.engine.randomness import seed_torch
+from hw2core.engine.system import Batch, System
+from hw2core.layout import Layout
+from hw2core.settings.models import Engine
+from hw2core.settings.systems import Training
+
+S = TypeVar("S", bound=System)
+Names = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Job(Generic[S]):
+    """What is trained, on which batches, what is logged, and what its metrics.json says."""
+
+    stage: str
+    item: str
+    seed: int
+    settings: Training
+    datasets: tuple[str, ...]
+    """What it reads in data/ready."""
+    build: Callable[[], S]
+    batches: Callable[[Names], Callable[[int], Batch]]
+    """Given the names of its random numbers, the batch of each step."""
+    evaluate: Callable[[S, int, Path], dict[str, float]]
+    """The metrics to log at a step; what must outlive a kill goes into the folder."""
+    selects: str | None
+    """The logged metric that selects a step, the one where it is highest."""
+    summary: Callable[[Trained, Path], dict[str, Any]]
+    """What metrics.json says of the training, given the folder that `evaluate` wrote to."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What else the result depends on: a checkpoint of other facts is not resumed."""
+
+    @property
+    def names(self) -> Names:
+        """What its random numbers depend on."""
+        return (self.stage, self.item, f"seed {self.seed}")
+
+
+def run(job: Job[S], engine: Engine, layout: Layout, device: Device) -> None:
+    """Train, from a checkpoint if there is one, and write weights, history, networks and metrics."""
+    scratch = checkpoint_folder(job, engine, layout, device)
+    seed_torch(*job.names, "initial weights")
+    system = job.build()
+    trained = train(
+        system,
+        job.batches((*job.names, "order")),
+        job.settings,
+        Watch(engine.evaluate_every, lambda step: job.evaluate(system, step, scratch), job.selects),
+        device,
+        resume.Checkpoint(scratch / "checkpoint.safetensors"),
+        engine.checkpoint_every,
+        job.names,
+    )
+    states = {"last": trained.last} | ({"chosen": trained.chosen} if trained.chosen else {})
+    about = {"stage": job.stage, "item": job.item, "seed": job.seed, "settings": job.settings.trained_by()}
+    journal.write_model(layout.model(job.stage, job.item, job.seed), states, about | dict(job.facts))
+    folder = layout.stage(job.stage, job.item, job.seed)
+    journal.write_history(folder, trained.history)
+    journal.write_networks(folder, system.networks)
+    summary = job.summary(trained, scratch)
+    journal.write_metrics(
+        folder,
+        {
+            **summary,
+            "steps": job.settings.steps,
+            "parameters": {
+                name: sum(weight.numel() for weight in network.parameters())
+                for name, network in system.networks.items()
+            },
+            "seed": job.seed,
+            "device": device.about,
+        },
+    )
+    resume.forget(scratch)
+
+
+def checkpoint_folder(job: Job[S], engine: Engine, layout: Layout, device: Device) -> Path:
+    """Where exactly this training is resumed from: its name changes with whatever its result depends on."""
+    key = resume.run_key(
+        stage=job.stage,
+        item=job.item,
+        seed=job.seed,
+        device=device.about,
+        evaluate_every=engine.evaluate_every,
+        settings=job.settings.trained_by(),
+        data=[read_about(layout.ready(name))["sha256"] for name in job.datasets],
+        **job.facts,
+    )
+    return layout.runs / job.stage / job.item / f"seed{job.seed}" / key

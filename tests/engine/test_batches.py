@@ -1,0 +1,95 @@
+"""The order of training: every epoch a permutation, every batch a function of the step alone."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hw2core.engine.batches import ImageSet, Shuffle, resident
+from hw2core.engine.device import Device
+from hw2core.engine.images import Split
+
+CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="cpu")
+
+
+def numbered(count: int) -> ImageSet:
+    """Images that are labeled by their number, and black but for the first pixel, which holds it."""
+    images = torch.zeros((count, 2, 2, 3), dtype=torch.uint8)
+    images[:, 0, 0, 0] = torch.arange(count)
+    return ImageSet(images, torch.arange(count), CPU)
+
+
+counts, batches = st.integers(1, 30), st.integers(1, 50)
+
+
+@given(count=counts, batch=batches)
+def test_every_epoch_is_a_permutation_of_the_set(count: int, batch: int) -> None:
+    shuffle = Shuffle(numbered(count), batch, "test")
+    steps = -(-3 * count // batch)
+    order = torch.cat([shuffle.at(k)[1] for k in range(steps)])
+    for epoch in range(3):
+        assert sorted(order[epoch * count : (epoch + 1) * count].tolist()) == list(range(count))
+
+
+@given(count=counts, batch=batches)
+def test_every_batch_is_full(count: int, batch: int) -> None:
+    shuffle = Shuffle(numbered(count), batch, "test")
+    assert all(len(part) == batch for k in range(5) for part in shuffle.at(k))
+
+
+@given(count=counts, batch=batches, asked=st.lists(st.integers(0, 40), max_size=8), k=st.integers(0, 40))
+def test_a_batch_does_not_depend_on_what_was_asked_before(
+    count: int, batch: int, asked: list[int], k: int
+) -> None:
+    shuffle = Shuffle(numbered(count), batch, "test")
+    for other in asked:
+        shuffle.at(other)
+    assert torch.equal(shuffle.at(k)[1], Shuffle(numbered(count), batch, "test").at(k)[1])
+
+
+def test_epochs_differ_and_so_do_names() -> None:
+    def order(*names: str | int) -> list[list[int]]:
+        shuffle = Shuffle(numbered(30), 30, *names)
+        return [shuffle.at(k)[1].tolist() for k in range(3)]
+
+    first, second, third = order("seed 0", "order")
+    assert first != second != third != first
+    assert first not in order("seed 1", "order")
+    assert first not in order("order", "seed 0")
+
+
+def test_a_batch_holds_the_images_of_its_labels() -> None:
+    images, labels = Shuffle(numbered(20), 8, "test").at(4)  # across the end of the second epoch
+    assert images.shape == (8, 3, 2, 2)
+    assert torch.equal(images[:, 0, 0, 0], labels / 127.5 - 1)
+    assert (images[:, 1:] == -1).all()
+
+
+@pytest.mark.parametrize("count", [1, 4, 9])
+def test_a_set_is_divided_without_loss_and_without_overlap(count: int) -> None:
+    first, last = numbered(10).divide(count)
+    assert first.labels.tolist() == list(range(10 - count))
+    assert last.labels.tolist() == list(range(10 - count, 10))
+    assert len(first) + len(last) == 10
+
+
+def test_the_first_images_are_the_first() -> None:
+    assert numbered(10).first(3).labels.tolist() == [0, 1, 2]
+    assert len(numbered(10).first(30)) == 10
+
+
+def test_a_split_comes_to_the_device_as_bytes_and_with_labels_that_count() -> None:
+    split = Split(np.full((2, 4, 4, 3), 9, dtype=np.uint8), np.array([3, 1], dtype=np.uint8))
+    images = resident(split, CPU)
+    assert images.images.dtype == torch.uint8
+    assert images.labels.dtype == torch.int64
+    assert images.labels.tolist() == [3, 1]
+    assert (images.images == 9).all()
+
+
+def test_a_resident_set_is_a_copy() -> None:
+    split = Split(np.zeros((2, 4, 4, 3), dtype=np.uint8), np.zeros(2, dtype=np.uint8))
+    images = resident(split, CPU)
+    split.images[:] = 255
+    assert (images.images == 0).all()

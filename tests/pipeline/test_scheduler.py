@@ -1,0 +1,310 @@
+"""The scheduler: stages run in parallel and in order, stop together, and continue after a kill.
+
+The pipelines are small ones in a temporary folder. Their stages create marker files next to the workspace and wait for
+each other's, so that the tests prove what runs at the same time instead of timing it.
+"""
+
+import io
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hw2core.errors import UserError
+from hw2core.layout import Layout
+from hw2core.pipeline.children import Children
+from hw2core.pipeline.dag import read_dag
+from hw2core.pipeline.dvc_files import split_lock
+from hw2core.pipeline.scheduler import failure, fetch, reproduce
+from hw2core.settings.models import Engine
+
+ENGINE = Engine(
+    device="cpu",
+    threads=2,
+    precision="fp32",
+    channels_last=True,
+    compile=False,
+    evaluate_every=1,
+    checkpoint_every=1,
+)
+# The command of a stage that waits for a marker file; bounded, so that a failing test ends.
+WAIT = "n=0; until test -e ../{mark}; do n=$((n+1)); test $n -lt 600 || exit 1; sleep 0.05; done"
+
+
+@pytest.fixture(autouse=True)
+def no_outer_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DVC_ROOT", raising=False)
+
+
+def workspace(folder: Path, stages: str) -> Layout:
+    """A new git and DVC repository with these stages."""
+    folder.mkdir()
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    (folder / ".dvc").mkdir()
+    (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n    check_update = false\n")
+    (folder / ".dvc" / ".gitignore").write_text("/tmp\n/cache\n")
+    (folder / ".gitignore").write_text("/out/\n/runs/\n")
+    (folder / "params.yaml").write_text("number: 1\n")
+    (folder / "out").mkdir()
+    (folder / "dvc.yaml").write_text("stages:\n" + stages)
+    return Layout(folder)
+
+
+def stage(name: str, *commands: str, deps: str = "") -> str:
+    """A stage that runs these commands, reads the outputs of `deps` and writes its own."""
+    command = "; ".join([*commands, f"echo made by {name} > out/{name}"])
+    reads = ", ".join(f"out/{dep}" for dep in deps.split())
+    return (
+        f"  {name}:\n    cmd: >-\n      {command}\n    deps: [{reads}]\n    params: [number]\n"
+        f"    outs: [out/{name}]\n"
+    )
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    try:
+        # A zombie has ended; its parent has not collected it yet.
+        dead: bool = psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+    return dead
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Layout, list[str]]:
+    """A workspace that was run from scratch, two stages at a time, and the lines that were printed.
+
+    `right` waits until `left` runs, and `left` until the reader of `right` runs, so that the stages end in another order
+    than that of dvc.yaml.
+    """
+    folder = tmp_path_factory.mktemp("finished")
+    record = "echo $CUDA_VISIBLE_DEVICES $OMP_NUM_THREADS >> ../devices"
+    alone = "test -e ../alone || {{ {}; }}"  # a plain `dvc repro` has one stage at a time
+    stages = (
+        stage("left", record, "touch ../left", alone.format(WAIT.format(mark="of-right")))
+        + stage("right", record, alone.format(WAIT.format(mark="left")))
+        + stage("of-right", "touch ../of-right", deps="right")
+        + stage("of-both", "cat out/left out/right > ../read", deps="left right")
+    )
+    layout = workspace(folder / "toy", stages)
+    layout.reports.mkdir()
+    (layout.reports / "report.html").touch()
+    printed = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+        patch.delenv("DVC_ROOT", raising=False)
+        patch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+        reproduce(layout, ENGINE.model_copy(update={"device": "auto"}), "auto")
+    return layout, printed.getvalue().splitlines()
+
+
+def test_independent_stages_run_in_parallel_and_downstream_stages_after_them(
+    finished: tuple[Layout, list[str]],
+) -> None:
+    layout, printed = finished
+    marks = layout.root.parent
+    assert (marks / "read").read_text() == "made by left\nmade by right\n"
+    assert sorted((marks / "devices").read_text().splitlines()) == ["3 2", "5 2"]
+    assert printed[0] == "4 of 4 stages to do, up to 2 at a time."
+    assert {"[1/4] left      starts", "[2/4] right     starts", "[3/4] of-right  starts"} < set(printed)
+    assert printed[-3].startswith("[4/4] of-both   done in ")
+    assert printed[-2].startswith(
+        "All 4 stages are up to date: 4 ran, 0 came from the cache, 0 had not changed;"
+    )
+    assert printed[-1] == f"The report: {layout.reports / 'report.html'}"
+
+
+def test_dvc_lock_equals_that_of_a_plain_dvc_repro(
+    finished: tuple[Layout, list[str]], tmp_path: Path
+) -> None:
+    layout, printed = finished
+    [ends_first] = [line for line in printed if " done in " in line][:1]
+    assert "right" in ends_first
+    plain = workspace(tmp_path / "plain", (layout.root / "dvc.yaml").read_text().removeprefix("stages:\n"))
+    (tmp_path / "alone").touch()
+    subprocess.run([sys.executable, "-m", "dvc", "repro", "--quiet"], cwd=plain.root, check=True)
+    assert (layout.root / "dvc.lock").read_text() == (plain.root / "dvc.lock").read_text()
+
+
+def test_a_second_run_runs_nothing_and_prints_so(
+    finished: tuple[Layout, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout, _ = finished
+    shutil.rmtree(layout.runs / "logs")
+    reproduce(layout, ENGINE, "2")
+    assert capsys.readouterr().out == "Nothing changed: all 4 stages are up to date.\n"
+    assert not (layout.runs / "logs").exists()
+
+
+def test_a_stage_that_a_remote_has_is_restored_and_does_not_run(
+    finished: tuple[Layout, list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a clone with the first stage of `finished` only."""
+    layout, without_remote = finished
+    assert not [line for line in without_remote if "remote" in line]
+    first = (layout.root / "dvc.yaml").read_text().removeprefix("stages:\n").partition("  right:")[0]
+    clone = workspace(tmp_path / "clone", first)
+    shutil.copy(layout.root / "dvc.lock", clone.root)
+    (tmp_path / "alone").touch()
+    remote = f"[core]\n    remote = shared\n['remote \"shared\"']\n    url = {tmp_path / 'shared'}\n"
+    for root in (layout.root, clone.root):
+        (root / ".dvc" / "config.local").write_text(remote)
+
+    (tmp_path / "shared").write_text("not a folder")
+    with Children(clone.runs / "repro.lock", threads=1) as children:
+        fetch(clone, children, ["left"])
+    assert "the missing stages run here" in capsys.readouterr().out
+    (tmp_path / "shared").unlink()
+
+    subprocess.run([sys.executable, "-m", "dvc", "push", "--quiet", "left"], cwd=layout.root, check=True)
+    (layout.root / ".dvc" / "config.local").unlink()
+    reproduce(clone, ENGINE, "1")
+    printed = capsys.readouterr().out
+    assert "Fetching finished stages from the remote shared." in printed
+    assert "0 ran, 1 came from the cache" in printed
+    assert (clone.root / "out" / "left").read_text() == "made by left\n"
+    assert not (tmp_path / "left").exists()
+
+
+def test_a_stage_whose_output_is_missing_is_stale(finished: tuple[Layout, list[str]]) -> None:
+    layout, _ = finished
+    output = layout.root / "out" / "right"
+    output.rename(layout.root / "moved")
+    with Children(layout.runs / "repro.lock", threads=1) as children:
+        upstream, stale = read_dag(layout, children)
+    (layout.root / "moved").rename(output)
+    assert list(upstream) == ["left", "right", "of-right", "of-both"]
+    assert upstream["of-both"] == {"left", "right"}
+    assert "right" in stale
+    assert "left" not in stale
+
+
+def test_a_failed_stage_stops_the_others_and_passes_its_status_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = workspace(
+        tmp_path / "toy",
+        stage("slow", "echo $$ > ../slow.part", "mv ../slow.part ../slow", "sleep 600")
+        + stage("bad", WAIT.format(mark="slow"), "echo 'hw2: this input is bad' >&2", "exit 2")
+        + stage("later", "touch ../later", deps="bad")
+        + stage("queued", "touch ../queued"),
+    )
+    with pytest.raises(UserError, match=r"^bad ended with status 2; its whole output: .*bad\.log$"):
+        reproduce(layout, ENGINE, "2")
+    shown = capsys.readouterr()
+    assert "hw2: this input is bad" in shown.err.splitlines()
+    assert "ERROR" not in shown.err
+    assert "[2/4] bad     failed after" in shown.out
+    assert gone(int((tmp_path / "slow").read_text()))
+    assert not (tmp_path / "later").exists()
+    assert not (tmp_path / "queued").exists()
+
+
+@pytest.mark.parametrize(
+    ("log", "status", "how", "shown"),
+    [
+        ("> train\nboom\nERROR: failed to reproduce 'x': failed to run: train, exited with 1\n", 255,
+         "ended with status 1", "> train\nboom\n"),
+        ("> train\nERROR: failed to reproduce 'x': failed to run: train, exited with -9\n", 255,
+         "was killed by signal 9 (is there too little memory? --jobs 1 takes less)", "> train\n"),
+        ("> train\nERROR: failed to reproduce 'x': failed to run: train, exited with 143\n", 255,
+         "was killed by signal 15", "> train\n"),
+        ("ERROR: failed to reproduce 'x': output 'y' does not exist\n", 255,
+         "ended with status 255", "ERROR: failed to reproduce 'x': output 'y' does not exist\n"),
+    ],
+)  # fmt: skip
+def test_every_failure_but_bad_input_ends_with_status_1(
+    log: str, status: int, how: str, shown: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x.log"
+    path.write_text("early line\n" * 30 + log)
+    end = failure("x", path, status)
+    assert isinstance(end, SystemExit)
+    assert end.code == 1
+    error = capsys.readouterr().err
+    assert error.endswith(f"{shown}hw2: x {how}; its whole output: {path}\n")
+    assert len(error.splitlines()) == 21
+
+
+Interrupt = Callable[[signal.Signals, str], tuple[Layout, int, str]]
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path) -> Interrupt:
+    """Run some stages and then `slow`, which waits for the marker file `go`, in another process. Send it a signal while
+    `slow` runs. Return the workspace, the process's exit status and its stderr."""
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom hw2core.layout import Layout\n"
+        "from hw2core.pipeline.scheduler import reproduce\nfrom hw2core.settings.models import Engine\n"
+        "engine = Engine.model_validate_json(sys.argv[1])\n"
+        "reproduce(Layout(Path.cwd()), engine, '1')\n"
+    )
+
+    def interrupt(number: signal.Signals, stages: str) -> tuple[Layout, int, str]:
+        layout = workspace(
+            tmp_path / "toy",
+            stages + stage("slow", "echo $$ > ../part", "mv ../part ../slow", WAIT.format(mark="go")),
+        )
+        run = subprocess.Popen(
+            [sys.executable, "-c", program, ENGINE.model_dump_json()],
+            cwd=layout.root,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        wait_until(lambda: (tmp_path / "slow").exists() or run.poll() is not None)
+        run.send_signal(number)
+        _, printed = run.communicate()
+        return layout, run.returncode, printed
+
+    return interrupt
+
+
+def test_sigterm_stops_the_stages_and_prints_one_line(tmp_path: Path, interrupted: Interrupt) -> None:
+    _, status, printed = interrupted(signal.SIGTERM, "")
+    assert gone(int((tmp_path / "slow").read_text()))
+    assert status == 143
+    assert printed == "hw2: stopped; finished stages are kept, run it again to continue\n"
+
+
+def test_after_a_sigkill_no_stage_survives_and_the_next_run_continues(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], interrupted: Interrupt
+) -> None:
+    layout, status, _ = interrupted(signal.SIGKILL, stage("first", "echo run >> ../first"))
+    assert status == -signal.SIGKILL
+    orphan = int((tmp_path / "slow").read_text())
+    wait_until(lambda: gone(orphan))
+
+    # What a kill of DVC in the middle of a write can leave behind.
+    dvc_lock = layout.root / "dvc.lock"
+    dvc_lock.write_text(dvc_lock.read_text()[:-10])
+    rwlock = layout.root / ".dvc" / "tmp" / "rwlock"
+    rwlock.write_text(f'{{"write": {{"{layout.root}/out/slow": {{"pid": {os.getpid()}, "cmd": "dvc re')
+    (tmp_path / "go").touch()
+
+    reproduce(layout, ENGINE, "1")
+    printed = capsys.readouterr().out
+    assert "[1/2] first  restored from the cache" in printed
+    assert "[2/2] slow   done in " in printed
+    assert (tmp_path / "first").read_text() == "run\n"
+    names = [entry.partition(":")[0] for entry in split_lock(dvc_lock.read_text())]
+    assert names == ["  first", "  slow"]
+
+
+def test_a_bad_dvc_yaml_is_one_line(tmp_path: Path) -> None:
+    layout = workspace(tmp_path / "toy", "  a: [")
+    with pytest.raises(UserError, match=r"^dvc: '\./dvc\.yaml' is invalid\. [^\n]* in line \d+, column \d+$"):
+        reproduce(layout, ENGINE, "1")

@@ -1,0 +1,311 @@
+"""Stage report on a fabricated workspace: what is named is in it, what is not named is not, what is missing is one line."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Raw, complaint, small_raw
+from fabricated import DEVICE, fabricate
+from PIL import Image
+
+from hw2core.engine.journal import read_json, write_metrics
+from hw2core.layout import Layout
+from hw2core.report import references
+from hw2core.report.sections import Figures
+from hw2core.settings import Params
+from hw2core.settings.models import Report
+from hw2core.settings.registry import ADAPTERS
+from hw2core.settings.validation import validate
+from hw2core.stages import report as stage
+
+NOTHING: Raw = {
+    "adapters": [],
+    "gans": [],
+    "autoencoders": [],
+    "conditional": {"acgan": [], "ddpm": []},
+    "extractors": {"digits": [], "faces": []},
+    "pairs": {},
+}
+FACES = {"extractors": {"digits": [], "faces": ["face_features"]}}
+DIGITS = {"extractors": {"digits": ["classifier"], "faces": []}}
+
+
+def params_of(**changes: Any) -> Params:
+    raw = small_raw()
+    raw |= {"seeds": [0, 1]} | changes
+    return validate(raw, "params.yaml")
+
+
+FULL = params_of(adapters=["adda", "adamatch"])
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def rows_below(text: str, heading: str) -> list[list[str]]:
+    """The cells of every table of a section."""
+    section = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if "|" in line]
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """A workspace with a report of a system of every kind. Not to be changed."""
+    layout = Layout(tmp_path_factory.mktemp("full"))
+    fabricate(FULL, layout)
+    stage.report(FULL, layout)
+    return layout
+
+
+@pytest.fixture
+def copy(full: Layout, tmp_path: Path) -> Layout:
+    shutil.copytree(full.root, tmp_path / "copy", copy_function=os.link)
+    return Layout(tmp_path / "copy")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are laid out but not rendered, which takes most of the time."""
+    blank = Image.new("RGB", (1, 1))
+    monkeypatch.setattr(stage, "save_small", lambda figure, path: blank.save(path))
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are named only."""
+
+    def touch(figures: Figures, folder: Path) -> None:
+        for name in figures:
+            Image.new("RGB", (1, 1)).save(folder / f"{name}.png")
+
+    monkeypatch.setattr(stage, "draw", touch)
+
+
+def text_of(params: Params, root: Path) -> str:
+    layout = Layout(root)
+    fabricate(params, layout)
+    stage.report(params, layout)
+    return (layout.reports / "report.md").read_text(encoding="utf-8")
+
+
+# --- a report of everything -------------------------------------------------------------------------------------
+
+
+def test_every_section_has_its_numbers_and_nothing_is_left_of_the_template(full: Layout) -> None:
+    text = (full.reports / "report.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (.*)", text, re.M) == [
+        "Faces",
+        "Conditional generation",
+        "Domain adaptation",
+        "Learning curves",
+        "Features",
+        "Data",
+        "Accuracy by digit",
+        "Networks",
+        "Reproducibility",
+    ]
+    assert not re.search(r"\bnan\b|None\b|\{\{|\{%|\n\n\n", text)
+    assert "not comparable with results on MNIST-M" in text
+    assert DEVICE in text
+
+
+def test_every_figure_is_shown_and_every_picture_shown_is_a_figure(full: Layout) -> None:
+    text = (full.reports / "report.md").read_text(encoding="utf-8")
+    shown = re.findall(r"!\[[^\]]*\]\(figures/([^)]+)\)", text)
+    assert len(shown) == len(set(shown)) > 30
+    assert set(shown) == {path.name for path in (full.reports / "figures").iterdir()}
+    for name in shown:
+        with Image.open(full.reports / "figures" / name) as picture:
+            picture.load()
+
+
+def test_the_page_is_one_file(full: Layout) -> None:
+    page = (full.reports / "report.html").read_text(encoding="utf-8")
+    sources = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", page)
+    assert sources
+    assert all(source.startswith(("data:image/png;base64,", "#")) for source in sources)
+    assert "@import" not in page
+    assert "url(http" not in page
+
+
+def test_the_same_stages_give_the_same_bytes(tmp_path: Path) -> None:
+    params = params_of(**NOTHING)
+    text_of(params, tmp_path)
+    before = tree(tmp_path / "reports")
+    shutil.rmtree(tmp_path / "reports")
+    stage.report(params, Layout(tmp_path))
+    assert tree(tmp_path / "reports") == before
+
+
+def test_the_printed_accuracies_are_the_evaluations(full: Layout) -> None:
+    text = (full.reports / "report.md").read_text(encoding="utf-8")
+    rows = rows_below(text, "Domain adaptation")
+    column = rows[0].index("AdaMatch")
+    (row, *_) = [row for row in rows if row[0] == "blended \u2192 handwritten"]
+    a, b = (
+        read_json(full.stage("evaluate", "adamatch-blended-handwritten", seed) / "metrics.json")["accuracy"][
+            "last"
+        ]
+        for seed in (0, 1)
+    )
+    assert row[column] == f"{(a + b) / 2:.1f}\u00a0±\u00a0{abs(a - b) / 2**0.5:.1f}"
+
+
+def test_every_system_prints_its_layers_and_parameters(full: Layout) -> None:
+    text = (full.reports / "report.md").read_text(encoding="utf-8")
+    titles = re.findall(r"^### (.*): ([\d,]+) parameters\n\n```\n(.*)\n```", text, re.M)
+    assert [title for title, _, _ in titles] == [
+        *("Classifier", "ADDA", "AdaMatch", "DCGAN 4x4", "SNGAN", "VAE"),
+        *("ACGAN, digits", "ACGAN, faces", "DDPM", "face features"),
+    ]
+    training = read_json(full.stage("train_gan", "sngan", 0) / "metrics.json")
+    assert ("SNGAN", f"{sum(training['parameters'].values()):,}", "ModuleDict of train_gan sngan") in titles
+
+
+# --- what is not named ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("changes", "headings", "absent"),
+    [
+        (NOTHING, ["Domain adaptation", "Data", "Networks"], ["DANN", "GAN", "VAE", "DDPM", "drawn_faces"]),
+        (NOTHING | FACES | {"gans": ["sngan"]}, ["Faces"], ["VAE", "utoencoder", "DDPM", "DANN", "DCGAN"]),
+        (NOTHING | FACES | {"autoencoders": ["vae"]}, ["Faces"], ["GAN", "iscriminator", "DDPM"]),
+        (NOTHING | DIGITS | {"conditional": {"acgan": [], "ddpm": ["digits"]}}, [], ["GAN", "drawn_faces"]),
+        (NOTHING | DIGITS | {"conditional": {"acgan": ["digits"], "ddpm": []}}, [], ["DDPM", "sampler"]),
+        (NOTHING | FACES | {"conditional": {"acgan": ["faces"], "ddpm": []}}, [], ["DDPM", "Digit accuracy"]),
+        ({"adapters": ["dsn"], "gans": []}, ["Learning curves"], ["DANN", "ADDA", "SNGAN", "iscriminator"]),
+        ({"adapters": []}, ["Domain adaptation"], ["DANN", "Gap closed", "Learning curves", "by digit"]),
+        ({"pairs": {}}, ["Domain adaptation"], ["DANN", "Gap closed", "Learning curves", "among `pairs`"]),
+    ],
+)
+def test_what_params_do_not_name_is_not_mentioned(
+    tmp_path: Path, changes: Raw, headings: list[str], absent: list[str]
+) -> None:
+    text = text_of(params_of(**changes), tmp_path).partition("The params of this run")[0]
+    for heading in headings:
+        assert f"\n## {heading}\n" in text
+    for word in absent:
+        assert word not in text
+    assert not re.search(r"\bnan\b|None\b|\n\n\n", text)
+
+
+@pytest.mark.usefixtures("quick")
+def test_without_domains_the_report_is_of_faces(tmp_path: Path) -> None:
+    raw = small_raw() | NOTHING | FACES | {"gans": ["sngan"]}
+    raw["data"] |= {"domains": [], "color_jitter": []}
+    params = validate(raw, "params.yaml")
+    text = text_of(params, tmp_path)
+    assert re.findall(r"^## (.*)", text, re.M) == ["Faces", "Networks", "Reproducibility"]
+    assert text.startswith("# Generated faces\n")
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_seven_methods_on_twelve_pairs_have_all_their_rows_and_figures(tmp_path: Path) -> None:
+    domains = ["handwritten", "blended", "printed", "fourth"]
+    methods = [*ADAPTERS, "m1", "m2", "m3"]
+    small = params_of(**NOTHING)
+    pair = params_of().pairs["blended-handwritten"]
+    pairs = {
+        f"{a}-{b}": pair.model_copy(update={"source": a, "target": b})
+        for a in domains
+        for b in domains
+        if a != b
+    }
+    data = small.data.model_copy(update={"domains": domains})
+    params = small.model_copy(update={"data": data, "adapters": methods, "pairs": pairs, "seeds": [0]})
+    text = text_of(params, tmp_path)
+    rows = rows_below(text, "Domain adaptation")
+    assert rows[0] == [
+        *("pair", "source only", "DANN", "ADDA", "DSN", "AdaMatch", "m1", "m2", "m3"),
+        *("target only", "test images"),
+    ]
+    assert all(re.fullmatch(r"\d+\.\d", cell) for row in rows[2:14] for cell in row[1:-1])
+    figures = {path.name for path in (tmp_path / "reports" / "figures").iterdir()}
+    assert len([name for name in figures if name.startswith("tsne_")]) == 2 * 7 * 12
+
+
+# --- what is missing --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "stage_and_item"),
+    [
+        ("train_adda/blended-handwritten/seed1/history.csv", "train_adda of blended-handwritten, seed 1"),
+        ("train_gan/sngan/seed0/progress.png", "train_gan of sngan, seed 0"),
+        ("train_classifier/handwritten/seed0/networks.txt", "train_classifier of handwritten, seed 0"),
+        (
+            "evaluate/adamatch-handwritten-printed/seed0/metrics.json",
+            "evaluate of adamatch-handwritten-printed, seed 0",
+        ),
+        ("evaluate_autoencoder/vae/seed0/latents.csv", "evaluate_autoencoder of vae, seed 0"),
+        ("evaluate_real/faces/metrics.json", "evaluate_real of faces"),
+        ("tsne/adda-handwritten-printed/coordinates.csv", "tsne of adda-handwritten-printed"),
+        ("sweep_ddpm/digits/sweep.csv", "sweep_ddpm of digits"),
+    ],
+)
+def test_a_missing_or_malformed_file_is_one_line_and_leaves_the_old_report(
+    copy: Layout, file: str, stage_and_item: str
+) -> None:
+    before, path = tree(copy.reports), copy.stages / file
+    path.unlink()
+    line = complaint(lambda: stage.report(FULL, copy))
+    assert line == f"stages/{file}: not there; run stage {stage_and_item} with `hw2 repro`"
+    path.write_bytes(b"\xff\xfe{")
+    line = complaint(lambda: stage.report(FULL, copy))
+    assert line is not None
+    assert re.fullmatch(rf"stages/{file}: .*run stage {stage_and_item} with `hw2 repro`", line)
+    assert tree(copy.reports) == before
+
+
+@pytest.mark.parametrize(
+    ("folder", "key"),
+    [
+        ("evaluate/adda-blended-handwritten/seed0", "accuracy"),
+        ("train_ddpm/digits/seed0", "parameters"),
+        ("evaluate_acgan/faces/seed0", "attribute"),
+        ("evaluate_classifier/blended/seed1", "device"),
+    ],
+)
+def test_a_missing_metric_is_one_line(copy: Layout, folder: str, key: str) -> None:
+    metrics = read_json(copy.stages / folder / "metrics.json")
+    del metrics[key]
+    write_metrics(copy.stages / folder, metrics)
+    line = complaint(lambda: stage.report(FULL, copy))
+    assert line is not None
+    assert line.startswith(f"stages/{folder}/metrics.json: has no {key}")
+    assert "\n" not in line
+
+
+# --- published results ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("quick")
+def test_published_results_have_a_table_beside_ours(copy: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No embedded pair has published results; here one is given some."""
+    pair = "blended-handwritten"
+    theirs = references.Reference("R99", pair, 12.34, 98.76, {"adda": 55.55})
+    monkeypatch.setattr(references, "REPORTS", (theirs,))
+    monkeypatch.setattr(references, "BEST", {pair: "77 (DSN)"})
+    stage.report(FULL, copy)
+    rows = rows_below((copy.reports / "report.md").read_text(encoding="utf-8"), "Domain adaptation")
+    (ours,) = [row for row in rows if row[1:2] == ["this run"]]
+    assert ours[0] == "blended \u2192 handwritten"
+    assert ours[-2:] == ["77 (DSN)", "\u2013"]
+    (report,) = [row for row in rows if row[1:2] == ["R99"]]
+    assert report == ["", "R99", "12.3", "55.5", "\u2013", "98.8", "", ""]
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_report_starts_with_the_reference_that_params_name(copy: Layout) -> None:
+    stage.report(FULL.model_copy(update={"report": Report(reference="R21")}), copy)
+    text = (copy.reports / "report.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## .*", text, re.M)[:2] == ["## Comparison with R21", "## Faces"]
+    # The embedded images are not the course's, so there is nothing of ours to compare.
+    assert "| GAN, FID | 27.9 | \u2013 |" in text
+    assert "| usps \u2192 svhn, DSN | 34.36 | \u2013 |" in text
