@@ -90,7 +90,7 @@ def run_pytest(
     end = time.monotonic() + limit
     if (child := os.fork()) == 0:
         status = NOT_STARTED
-        with contextlib.suppress(BaseException):
+        with contextlib.suppress(SystemExit):
             status = pytest_in_child(tree, options, record)
         os._exit(status)
     while (waited := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < end:
@@ -130,7 +130,8 @@ def pytest_in_child(tree: Path, options: Sequence[str], record: Path | None) -> 
     vars(sys.modules["__main__"]).pop("__file__")  # or processes started by a test would run it
     import pytest
 
-    fixed = ["-q", "--tb=short", "-p", "no:cacheprovider", "-o", "addopts="]
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # of unrelated packages
+    fixed = ["-q", "-p", "_hypothesis_pytestplugin", "--tb=short", "-p", "no:cacheprovider", "-o", "addopts="]
     status = int(pytest.main([*fixed, *options], plugins=[Failures(tree.with_suffix(".failed"))]))
     sys.stdout.flush()
     return status

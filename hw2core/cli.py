@@ -92,7 +92,10 @@ def add_stage(stage: StageCommand) -> None:
 @app.command(rich_help_panel=PIPELINE)
 def repro(
     jobs: Annotated[
-        str, typer.Option("--jobs", "-j", help="Stages that run in parallel; auto: as many as the machine has cores for.")
+        str,
+        typer.Option(
+            "--jobs", "-j", help="Stages that run in parallel; auto: as many as the machine has cores for."
+        ),
     ] = "auto",
 ) -> None:
     """Run every stage that is not up to date, independent ones in parallel."""
@@ -110,7 +113,8 @@ def profile(
     name: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="A file of profiles/, without .yaml; default: the params.yaml of the last commit."
+            metavar="NAME",
+            help="A file of profiles/, without .yaml; default: the params.yaml of the last commit.",
         ),
     ] = "",
     show: Annotated[bool, typer.Option("--list", help="List the profiles.")] = False,
@@ -120,7 +124,8 @@ def profile(
     overrides: Annotated[
         bool,
         typer.Option(
-            "--as-overrides", help="Change nothing; print the profile for dvc exp run $(hw2 profile NAME ...)."
+            "--as-overrides",
+            help="Change nothing; print the profile for dvc exp run $(hw2 profile NAME ...).",
         ),
     ] = False,
 ) -> None:
@@ -155,7 +160,9 @@ def predict(
     ],
     weights: Annotated[
         str,
-        typer.Option("--weights", help="Seed and step, e.g. seed1.chosen; default: the first seed, last step."),
+        typer.Option(
+            "--weights", help="Seed and step, e.g. seed1.chosen; default: the first seed, last step."
+        ),
     ] = "",
     soft: Annotated[bool, typer.Option("--soft", help="Add the probability of each digit.")] = False,
 ) -> None:
@@ -181,15 +188,21 @@ def generate(
     ] = None,
     only: Annotated[int | None, typer.Option("--class", help="Conditional: only this label.")] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the noise.")] = 0,
-    grid: Annotated[bool, typer.Option("--grid", help="Also write the first images as OUT-grid.png.")] = False,
+    grid: Annotated[
+        bool, typer.Option("--grid", help="Also write the first images as OUT-grid.png.")
+    ] = False,
     interpolate: Annotated[
         bool,
         typer.Option(
             "--interpolate", help="Also write interpolations between noises as OUT-interpolation.png."
         ),
     ] = False,
-    sampler: Annotated[str | None, typer.Option("--sampler", help="ddpm: instead of ddpm.sampler in params.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="ddpm: instead of ddpm.sampling_steps.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option("--sampler", help="ddpm: instead of ddpm.sampler in params.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="ddpm: instead of ddpm.sampling_steps.")
+    ] = None,
     guidance_scale: Annotated[
         float | None, typer.Option("--guidance-scale", help="ddpm: instead of ddpm.guidance_scale.")
     ] = None,
@@ -220,9 +233,7 @@ def score(
     score(predictions, labels)
 
 
-judge = typer.Typer(
-    help="Evaluate any folder or archive of images as the pipeline evaluates its own.", no_args_is_help=True
-)
+judge = typer.Typer(help="Evaluate any folder or archive of images as the pipeline evaluates its own.")
 app.add_typer(judge, name="judge", rich_help_panel=RESULTS)
 Judged = Annotated[str, typer.Argument(metavar="IMAGES", help="A folder or archive of images.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -234,10 +245,16 @@ def judge_fid(
     real: Annotated[str, typer.Argument(metavar="REAL", help="A folder or archive of real ones.")],
     digits: Annotated[
         str,
-        typer.Option("--digits", help="Compare 28x28 digits by the features of this domain's classifier instead of Inception."),
+        typer.Option(
+            "--digits",
+            help="Compare 28x28 digits by the features of this domain's classifier instead of Inception.",
+        ),
     ] = "",
     faces: Annotated[
-        bool, typer.Option("--faces", help="Compare by the features of the network train_face_features instead of Inception.")
+        bool,
+        typer.Option(
+            "--faces", help="Compare by the features of the network train_face_features instead of Inception."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -264,7 +281,9 @@ def judge_digits(
 @app.command("data", rich_help_panel=DATA)
 def show_data(
     dataset: DatasetName,
-    out: Annotated[str, typer.Option("--out", help="The picture to write, instead of one in data/sheets/.")] = "",
+    out: Annotated[
+        str, typer.Option("--out", help="The picture to write, instead of one in data/sheets/.")
+    ] = "",
 ) -> None:
     """Show a ready dataset: class counts, and a contact sheet as a picture."""
     run_stage("show", "show", dataset, out)

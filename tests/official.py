@@ -1,4 +1,4 @@
-"""Small published sets, written in their official formats, and the checksums they then have."""
+"""Small versions of the published datasets in their official formats, with their checksums."""
 
 import bz2
 import gzip
@@ -24,7 +24,7 @@ COUNTS = {"train": 20, "test": 10}
 
 
 def random_digits(side: int, count: int, *, channels: int = 0, seed: int = 0) -> Split:
-    """Noise, with every label in turn."""
+    """Images of noise with labels 0 to 9, repeated."""
     shape = (count, side, side, channels) if channels else (count, side, side)
     images = np.random.default_rng([seed, side, count]).integers(0, 256, shape, dtype=np.uint8)
     return Split(images, (np.arange(count) % 10).astype(np.uint8))
@@ -35,7 +35,7 @@ def idx(array: NDArray[np.uint8]) -> bytes:
 
 
 def usps_lines(split: Split) -> bytes:
-    """Values in steps of 0.001, as the official files have them, that give these very bytes."""
+    """LIBSVM lines with values in steps of 0.001, as in the official files, that decode to exactly these images."""
     steps = np.ceil(split.images.reshape(len(split), -1) / 255 * 2000) / 1000 - 1
     return b"\n".join(
         f"{label + 1} ".encode() + " ".join(f"{i}:{value:g}" for i, value in enumerate(row, 1)).encode()
@@ -51,7 +51,7 @@ def svhn(split: Split) -> bytes:
 
 
 def photo(seed: int) -> bytes:
-    """A photo, 60 pixels high and 50 wide or the other way round."""
+    """A JPEG of noise, 60x50 or 50x60 pixels."""
     shape = (60, 50, 3) if seed % 2 else (50, 60, 3)
     noise = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     file = io.BytesIO()
@@ -70,7 +70,7 @@ def tar(members: dict[str, bytes]) -> bytes:
 
 
 def celeba() -> dict[str, bytes]:
-    """Twelve photos: eight to train on, one for validation, three to test on."""
+    """Twelve photos: eight for training, one for validation, three for testing."""
     names = [f"{i:06d}.jpg" for i in range(1, 13)]
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -98,7 +98,7 @@ def svhn_splits() -> dict[str, Split]:
 
 
 def every_file() -> dict[str, bytes]:
-    """The files of all the published sets, by name."""
+    """The files of all published datasets, by name."""
     mnist, usps, svhns = mnist_splits(), usps_splits(), svhn_splits()
     return {
         **{
@@ -120,7 +120,7 @@ def every_file() -> dict[str, bytes]:
 
 
 def publish(patch: pytest.MonkeyPatch, files: dict[str, bytes]) -> None:
-    """Let the catalog believe that these are the published files."""
+    """Set the checksums of the catalog to those of these files."""
 
     def pinned(remote: Remote) -> Remote:
         checksum = f"sha256:{hashlib.sha256(files[remote.name]).hexdigest()}"
@@ -134,7 +134,7 @@ def publish(patch: pytest.MonkeyPatch, files: dict[str, bytes]) -> None:
 
 
 def crops_table() -> dict[str, NDArray[np.generic]]:
-    """A table of crops for fewer images than there are digits, as the archive's own."""
+    """A table of crops for one image less than there are digits, as in the archive."""
     table: dict[str, NDArray[np.generic]] = {"photos": np.array(PHOTOS)}
     for name, count in COUNTS.items():
         rng = np.random.default_rng(count)
@@ -152,7 +152,7 @@ def write(files: dict[str, bytes], folder: Path) -> Path:
 
 
 def packed_anew(name: str, content: bytes) -> bytes:
-    """The same in another compression, as a mirror may have it."""
+    """The same content compressed differently, as a mirror may provide it."""
     if name.endswith(".gz"):
         return gzip.compress(gzip.decompress(content), 1, mtime=1)
     return bz2.compress(bz2.decompress(content) + b"\n", 1)

@@ -58,11 +58,15 @@ class Table(dict):  # type: ignore[type-arg]
 
 
 class Names(list):  # type: ignore[type-arg]
-    """A list. Whether it has a name is no read, as above. Its first member is a read of its own."""
+    """A list. Whether it has a name only opens it, as above. Its first member is a read of its own."""
 
     def __init__(self, value: list[Any], path: str, reads: set[str]) -> None:
         super().__init__(value)
         self._path, self._reads = path, reads
+
+    def __contains__(self, value: object) -> bool:
+        self._reads.add(f"{self._path}.")
+        return super().__contains__(value)
 
     def __iter__(self) -> Any:
         self._reads.add(self._path)

@@ -1,14 +1,17 @@
-"""The command line: what is wrong is said in a line a problem, with exit code 2 and nothing half-written."""
+"""The command line: usage, exit codes, one line for each problem, and nothing half-written."""
 
 import errno
+import importlib
+import inspect
 import io
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,41 +19,39 @@ import pytest
 from conftest import ROOT, Hw2, Outcome, Workspace, refused
 
 from hw2core import __version__, cli
-from hw2core.settings import ADAPTERS
+from hw2core.settings.yaml import read_yaml
+from hw2core.stages.table import ARGUMENTS, STAGES, StageCommand
 
 PAIR = "blended-handwritten"
-STAGES = [
-    ["download", "handwritten"],
-    ["preprocess", "handwritten"],
-    ["train_classifier", "handwritten"],
-    ["evaluate_classifier", "handwritten"],
-    *([f"train_{method}", PAIR] for method in ADAPTERS),
-    *(["evaluate", method, PAIR] for method in ADAPTERS),
-    *(["tsne", method, PAIR] for method in ADAPTERS),
-    *(["train_gan", "sngan"], ["train_vae"], ["train_face_features"]),
-    *(["evaluate_gan", "sngan"], ["evaluate_vae"], ["evaluate_real"]),
-    *([f"{do}_acgan", item] for do in ("train", "evaluate") for item in ("digits", "faces")),
-    *(["train_ddpm"], ["evaluate_ddpm"], ["sweep_ddpm"]),
-    ["report"],
-]
-TRAIN = [command for command in STAGES if command[0].startswith("train_")]
-NETWORK_READERS = [
-    ["evaluate_classifier", "handwritten"],
-    *(["evaluate", method, PAIR] for method in ADAPTERS),
-    *(["tsne", method, PAIR] for method in ADAPTERS),
-]
-"""The stages that read a trained network."""
+NAMES = {
+    "dataset": "handwritten",
+    "domain": "handwritten",
+    "pair": PAIR,
+    "method": "dann",
+    "gan": "sngan",
+    "autoencoder": "vae",
+    "extractor": "face_features",
+    "item": "digits",
+    "kind": "digits",
+    "seed": "0",
+}
+"""A valid value of each argument of a stage."""
+
+COMMANDS = {stage.name: [stage.name, *(NAMES[name] for name in stage.arguments)] for stage in STAGES}
+"""A valid call of each stage."""
+
+USER_COMMANDS = {
+    "Run the pipeline": ["repro"],
+    "Use a trained model": ["predict", "generate"],
+    "Data": ["data"],
+    "Results": ["score", "judge", "gate", "lost"],
+    "Workspace": ["profile", "doctor"],
+}
+OTHERS = [["repro"], ["profile", "smoke"], ["profile", "--list"], ["profile", "--reset"], ["gate"], ["lost"]]
 
 
 def named(commands: list[list[str]]) -> Any:
     return pytest.mark.parametrize("command", commands, ids=" ".join)
-
-
-def model_of(command: list[str]) -> str:
-    """The model that a command of NETWORK_READERS reads."""
-    if command[0] == "evaluate_classifier":
-        return f"stages/train_classifier/{command[1]}/model.safetensors"
-    return f"stages/train_{command[1]}/{command[2]}/model.safetensors"
 
 
 def spawn(*arguments: str, **environment: str) -> Outcome:
@@ -64,30 +65,86 @@ def spawn(*arguments: str, **environment: str) -> Outcome:
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-# --- usage ---------------------------------------------------------------------------------------------------
+def files(workspace: Workspace) -> dict[str, bytes]:
+    return {path: content for path, content in workspace.tree().items() if content is not None}
 
 
-def test_every_stage_command_of_the_tests_is_one_and_there_are_no_others(hw2: Hw2) -> None:
-    commands = {command.name or command.callback.__name__ for command in cli.app.registered_commands}
-    own = {"repro", "profile", "gate", "lost", "doctor", "data", "predict", "score", "generate"}
-    assert {command[0] for command in STAGES} | own == commands
+# --- the table of stages --------------------------------------------------------------------------------------
 
 
-def test_the_command_line_starts_without_the_numerical_libraries() -> None:
-    code = "import sys, hw2core.cli; print(*{'torch', 'numpy', 'sklearn', 'pandas', 'dvc'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "\n"
+def test_the_table_and_dvc_yaml_have_the_same_commands_with_the_same_arguments() -> None:
+    called: dict[str, set[int]] = {}
+    for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items():
+        command = re.sub(r"\$\{[^}]*\}", "VALUE", stage.get("do", stage)["cmd"]).split()
+        assert command[:3] == ["python", "-m", "hw2core"], name
+        assert name.startswith(command[3]), name
+        called.setdefault(command[3], set()).add(len(command) - 4)
+    assert called == {stage.name: {len(stage.arguments)} for stage in STAGES}
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["train_classifier", "--help"]])
-def test_help_is_given(hw2: Hw2, arguments: list[str]) -> None:
-    outcome = hw2(*arguments)
+def test_every_stage_of_the_table_is_a_function_that_takes_its_arguments() -> None:
+    for stage in STAGES:
+        for item in ("digits", "faces") if "{item}" in stage.module else ("",):
+            module = importlib.import_module(f"hw2core.stages.{stage.module.format(item=item)}")
+            parameters = list(inspect.signature(getattr(module, stage.target)).parameters.values())[2:]
+            passed = [name for name in stage.arguments if not (item and name == "item")]
+            assert len(parameters) == len(passed), stage
+            for name, parameter in zip(passed, parameters, strict=True):
+                assert parameter.annotation is (int if name == "seed" else str), stage
+
+
+def test_every_argument_has_a_help_text_and_no_other_has() -> None:
+    assert {name for stage in STAGES for name in stage.arguments} == set(ARGUMENTS) == set(NAMES)
+
+
+# --- help ----------------------------------------------------------------------------------------------------
+
+
+def test_the_help_lists_every_command_in_its_panel(hw2: Hw2, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    panels: dict[str, list[str]] = {}
+    for line in hw2("--help").out.splitlines():
+        if title := re.match(r"╭─ (.+?) ─+╮", line):
+            panels[title[1]] = []
+        elif command := re.match(r"│ ([a-z]\w*)  ", line):
+            next(reversed(panels.values())).append(command[1])
+    stages = panels.pop("Stages, as dvc.yaml calls them")
+    assert stages == [stage.name for stage in STAGES]
+    del panels["Options"]
+    assert {title: sorted(commands) for title, commands in panels.items()} == {
+        title: sorted(commands) for title, commands in USER_COMMANDS.items()
+    }
+
+
+@named([[], ["--help"], ["-h"], ["train_classifier", "--help"], ["judge", "fid", "-h"]])
+def test_help_is_printed(hw2: Hw2, command: list[str]) -> None:
+    outcome = hw2(*command)
     assert (outcome.status, outcome.err) == (0, "")
     assert "Usage: hw2" in outcome.out
 
 
-def test_the_version_is_told(hw2: Hw2) -> None:
+def test_help_and_usage_errors_import_no_numerical_library() -> None:
+    heavy = {"torch", "numpy", "pydantic", "ruamel", "sklearn", "pandas", "scipy", "dvc", "PIL"}
+    code = f"""
+import sys
+from hw2core import cli
+for command in (["--help"], ["train_gan", "--help"], ["nonsense"]):
+    sys.argv = ["hw2", *command]
+    try:
+        cli.main()
+    except SystemExit:
+        pass
+print("imported:", *sorted({heavy} & {{name.partition(".")[0] for name in sys.modules}}))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1].strip() == "imported:"
+
+
+def test_the_version_is_printed(hw2: Hw2) -> None:
     assert hw2("--version").out == f"hw2core {__version__}\n"
+
+
+# --- usage errors ---------------------------------------------------------------------------------------------
 
 
 def test_an_unknown_command_is_refused_in_a_process_of_its_own(empty_workspace: Workspace) -> None:
@@ -99,28 +156,36 @@ def test_an_unknown_command_is_refused_in_a_process_of_its_own(empty_workspace: 
     [
         (["nonsense"], "nonsense"),
         (["train_classifier"], "DOMAIN"),
-        (["train_dann"], "PAIR"),
-        (["evaluate"], "METHOD"),
-        (["evaluate", "dann"], "PAIR"),
-        (["tsne", "dann"], "PAIR"),
+        (["train_classifier", "handwritten"], "SEED"),
+        (["train_classifier", "handwritten", "first"], "SEED"),
+        (["train_classifier", "handwritten", "0", "more"], "more"),
+        (["train_adapter", "dann"], "PAIR"),
+        (["train_acgan", "cats", "0"], "unknown item cats; there are: digits, faces"),
+        (["evaluate_acgan", "../digits", "0"], "unknown item ../digits; there are: digits, faces"),
         (["profile"], "NAME"),
+        (["profile", "--as-overrides"], "--help`"),
+        (["profile", "smoke", "--list"], "NAME"),
         (["report", "more"], "more"),
-        (["train_classifier", "handwritten", "more"], "more"),
         (["report", "--fast"], "--fast"),
         (["--fast"], "--fast"),
+        (["generate", "--run", "vae"], "--out"),
+        (["generate", "--run", "vae", "--out", "new", "-n", "0"], "-n"),
+        (["judge"], "Missing command. (see `hw2 judge --help`)"),
+        (["judge", "nonsense"], "nonsense"),
+        (["gate", "--md", "--json"], "--md and --json: one of the two"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_call_is_refused_and_leads_to_the_help(
+def test_a_wrong_call_is_refused(
     empty_workspace: Workspace, hw2: Hw2, arguments: list[str], said: str
 ) -> None:
     before = empty_workspace.tree()
-    refused(hw2(*arguments), said, "--help`")
+    refused(hw2(*arguments), said)
     assert empty_workspace.tree() == before
 
 
-@named(STAGES)
-def test_out_of_a_workspace_a_stage_is_refused(
+@named([*COMMANDS.values(), *OTHERS])
+def test_outside_a_workspace_a_command_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hw2: Hw2, command: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -128,19 +193,11 @@ def test_out_of_a_workspace_a_stage_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-@named([["profile", "smoke"], ["profile", "--list"], ["profile", "--reset"], ["gate"], ["lost"], ["repro"]])
-def test_out_of_a_workspace_a_command_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hw2: Hw2, command: list[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    refused(hw2(*command), "no workspace here", str(tmp_path))
+# --- params and names -----------------------------------------------------------------------------------------
 
 
-# --- params and names ----------------------------------------------------------------------------------------
-
-
-@named(STAGES)
-def test_invalid_params_are_refused_by_every_stage_with_all_their_problems(
+@named([COMMANDS["train_gan"], ["repro"], ["generate", "--run", "vae", "--out", "new"], ["judge", "faces", "."]])
+def test_all_problems_of_invalid_params_are_named(
     empty_workspace: Workspace, hw2: Hw2, command: list[str]
 ) -> None:
     empty_workspace.change("classifier.lr", -1)
@@ -155,43 +212,58 @@ def test_invalid_params_are_refused_by_every_stage_with_all_their_problems(
     assert empty_workspace.tree() == before
 
 
-@named([command for command in STAGES if len(command) == 2])
-def test_an_unknown_domain_or_pair_is_told_which_there_are(
-    empty_workspace: Workspace, hw2: Hw2, command: list[str]
+UNKNOWN = [
+    *((stage, ("nosuch",), "data.source") for stage in ("download", "preprocess")),
+    *(
+        (stage, ("nosuch", "0"), "unknown domain nosuch; data.domains has: handwritten, blended, printed")
+        for stage in ("train_classifier", "evaluate_classifier")
+    ),
+    *(
+        (stage, arguments, said)
+        for stage, seed in (("train_adapter", ("0",)), ("evaluate", ("0",)), ("tsne", ()))
+        for arguments, said in (
+            (("dsn", PAIR, *seed), "unknown method dsn; adapters has: dann, adda"),
+            (("dann", "blended-printed", *seed), "unknown pair blended-printed; pairs has: blended-handwritten"),
+        )
+    ),
+    *(
+        (f"{step}_{kind}", ("stylegan2", "0"), f"unknown item stylegan2; {kind}s has: ")
+        for kind in ("gan", "autoencoder")
+        for step in ("train", "evaluate")
+    ),
+    *((f"{step}_acgan", ("faces", "0"), "conditional.acgan has: ") for step in ("train", "evaluate")),
+    *((f"{step}_acgan", ("digits", "0"), "conditional.acgan has: ") for step in ("train", "evaluate")),
+    *((f"{step}_ddpm", ("digits", "0"), "conditional.ddpm has: ") for step in ("train", "evaluate")),
+    ("sweep_ddpm", ("digits",), "conditional.ddpm has: "),
+    *((stage, ("inception",), "extractors.faces has: face_features") for stage in ("train_face_features", "evaluate_real")),
+]
+
+
+@pytest.mark.parametrize(("stage", "arguments", "said"), UNKNOWN, ids=lambda value: "-".join(value) if isinstance(value, tuple) else value.split(" ")[0])
+def test_what_params_do_not_name_is_refused_before_anything_is_read(
+    empty_workspace: Workspace, hw2: Hw2, stage: str, arguments: tuple[str, ...], said: str
 ) -> None:
+    """Systems that exist, but that params do not select, too."""
+    empty_workspace.change("adapters", ["dann", "adda"])
+    empty_workspace.change("conditional", {"acgan": [], "ddpm": []})
     before = empty_workspace.tree()
-    items = {PAIR: PAIR, "sngan": "dcgan4, sngan", "digits": "digits, faces", "faces": "digits, faces"}
-    known = items.get(command[1], "handwritten, blended, printed")
-    refused(hw2(command[0], "nosuch"), "nosuch", known)
+    refused(hw2(stage, *arguments), said)
     assert empty_workspace.tree() == before
-
-
-@pytest.mark.parametrize("stage", ["evaluate", "tsne"])
-def test_an_unknown_method_or_pair_is_told_which_there_are(
-    empty_workspace: Workspace, hw2: Hw2, stage: str
-) -> None:
-    refused(hw2(stage, "dan", PAIR), "unknown method dan", *ADAPTERS)
-    refused(hw2(stage, "dann", "blended-printed"), "unknown pair blended-printed", PAIR)
 
 
 # --- data ----------------------------------------------------------------------------------------------------
 
 
-def test_without_raw_material_preprocess_names_the_stage_that_brings_it(
-    empty_workspace: Workspace, hw2: Hw2
-) -> None:
-    before = empty_workspace.tree()
-    refused(hw2("preprocess", "printed"), "data/raw/printed: not there", "dvc repro download@printed")
-    assert empty_workspace.tree() == before
-
-
-@named(TRAIN)
-def test_without_data_a_training_names_the_stage_that_makes_it(
+@named([command for name, command in COMMANDS.items() if name.startswith("train_")])
+def test_without_data_a_training_names_the_stage_to_run(
     empty_workspace: Workspace, hw2: Hw2, command: list[str]
 ) -> None:
     before = empty_workspace.tree()
-    refused(hw2(*command), "data/ready/", "not made yet", "dvc repro preprocess@")
+    refused(hw2(*command), "data/ready/", "dvc repro preprocess")
     assert empty_workspace.tree() == before
+
+
+Damage = Callable[[bytes], bytes | None]
 
 
 def gone(content: bytes) -> None:
@@ -224,14 +296,6 @@ def npy(array: Any) -> bytes:
     return file.getvalue()
 
 
-def wide(content: bytes) -> bytes:
-    return npy(array(content).astype(np.int64))
-
-
-def short(content: bytes) -> bytes:
-    return npy(array(content)[:-1])
-
-
 def few(content: bytes) -> bytes:
     return npy(array(content)[:5])
 
@@ -248,38 +312,21 @@ def packed(content: bytes) -> bytes:
     return file.getvalue()
 
 
-Damage = Callable[[bytes], bytes | None]
-
-
 @pytest.mark.parametrize(
-    ("part", "damage"),
+    ("file", "damage"),
     [
-        ("train_images", gone),
-        ("train_images", half),
-        ("train_images", wide),
-        ("train_images", short),
-        ("train_images", packed),
-        ("train_images", long_header),
-        ("train_labels", empty),
-        ("train_labels", short),
-        ("test_images", text),
-        ("test_labels", half),
+        ("train_images.npy", gone),
+        ("train_images.npy", few),
+        ("train_images.npy", packed),
+        ("test_labels.npy", half),
+        ("about.json", without_keys),
     ],
 )
-def test_damaged_ready_data_is_refused(workspace: Workspace, hw2: Hw2, part: str, damage: Damage) -> None:
-    workspace.damage(f"data/ready/handwritten/{part}.npy", damage)
+def test_damaged_ready_data_is_refused(workspace: Workspace, hw2: Hw2, file: str, damage: Damage) -> None:
+    """tests/engine/test_images.py has every other kind of damage."""
+    workspace.damage(f"data/ready/handwritten/{file}", damage)
     before = workspace.tree()
-    refused(hw2("train_classifier", "handwritten"), "data/ready/handwritten", "dvc repro")
-    assert workspace.tree() == before
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"{}", b'{"counts": {}}', b'{"counts": {"train": 3}}', b"null", b"\xff"]
-)
-def test_a_damaged_about_json_is_refused(workspace: Workspace, hw2: Hw2, content: bytes) -> None:
-    workspace.damage("data/ready/handwritten/about.json", lambda _: content)
-    before = workspace.tree()
-    refused(hw2("train_classifier", "handwritten"), "data/ready/handwritten", "dvc repro")
+    refused(hw2(*COMMANDS["train_classifier"]), "data/ready/handwritten", "dvc repro")
     assert workspace.tree() == before
 
 
@@ -288,19 +335,16 @@ def test_a_damaged_about_json_is_refused(workspace: Workspace, hw2: Hw2, content
     [
         ("handwritten/digits.npy", gone),
         ("handwritten/digits.npy", half),
-        ("handwritten/digits.npy", text),
         ("handwritten/digits.npy", packed),
         ("handwritten/digits.npy", long_header),
         ("handwritten/labels.npy", empty),
         ("handwritten/labels.npy", few),
-        ("blended/photo_china.npy", gone),
         ("blended/photo_china.npy", half),
         ("printed/cmb10.ttf", gone),
-        ("printed/cmb10.ttf", half),
         ("printed/cmb10.ttf", text),
     ],
 )
-def test_damaged_raw_material_is_refused(workspace: Workspace, hw2: Hw2, file: str, damage: Damage) -> None:
+def test_damaged_raw_data_is_refused(workspace: Workspace, hw2: Hw2, file: str, damage: Damage) -> None:
     workspace.damage(f"data/raw/{file}", damage)
     before = workspace.tree()
     dataset = file.partition("/")[0]
@@ -308,130 +352,69 @@ def test_damaged_raw_material_is_refused(workspace: Workspace, hw2: Hw2, file: s
     assert workspace.tree() == before
 
 
-# --- trained networks ----------------------------------------------------------------------------------------
+# --- trained networks ------------------------------------------------------------------------------------------
+
+CLASSIFIER, ADAPTER = "models/train_classifier/handwritten/seed0", f"models/train_dann/{PAIR}/seed0"
+FEATURES, DDPM = "models/train_face_features/faces/seed0", "models/train_ddpm/digits/seed0"
+READ = [
+    ("evaluate_classifier", CLASSIFIER),
+    ("evaluate", ADAPTER),
+    ("tsne", ADAPTER),
+    ("evaluate_gan", "models/train_gan/sngan/seed0"),
+    ("evaluate_gan", FEATURES),
+    ("evaluate_real", FEATURES),
+    ("evaluate_autoencoder", "models/train_autoencoder/vae/seed0"),
+    ("evaluate_acgan", "models/train_acgan/digits/seed0"),
+    ("evaluate_acgan", "models/train_classifier/blended/seed0"),
+    ("evaluate_ddpm", DDPM),
+    ("sweep_ddpm", DDPM),
+]
+"""Stages that read trained networks, and which."""
 
 
-@named(NETWORK_READERS)
-def test_a_missing_network_is_named(workspace: Workspace, hw2: Hw2, command: list[str]) -> None:
-    workspace.damage(model_of(command), gone)
-    before = workspace.tree()
-    refused(hw2(*command), f"{model_of(command)}: not there", "has not run")
-    assert workspace.tree() == before
+@pytest.mark.parametrize(("stage", "path"), READ)
+def test_missing_weights_are_named(workspace: Workspace, hw2: Hw2, stage: str, path: str) -> None:
+    workspace.damage(f"{path}.safetensors", gone)
+    before = files(workspace)
+    refused(hw2(*COMMANDS[stage]), f"{path}.safetensors: not there", "has not run")
+    assert {file: content for file, content in files(workspace).items() if file.endswith(".json")} == {
+        file: content for file, content in before.items() if file.endswith(".json")
+    }
 
 
-@pytest.mark.parametrize("damage", [half, empty, text])
-@named(NETWORK_READERS)
-def test_a_corrupt_network_is_named(
-    workspace: Workspace, hw2: Hw2, command: list[str], damage: Damage
+@pytest.mark.parametrize(("stage", "path"), [READ[1], READ[3], READ[5]])
+def test_corrupt_weights_are_named(workspace: Workspace, hw2: Hw2, stage: str, path: str) -> None:
+    workspace.damage(f"{path}.safetensors", half)
+    refused(hw2(*COMMANDS[stage]), f"{path}.safetensors: not a readable safetensors file", "run its stage again")
+
+
+@pytest.mark.parametrize(("stage", "path"), [READ[1], READ[3], READ[5]])
+def test_weights_of_another_architecture_are_named(
+    workspace: Workspace, hw2: Hw2, stage: str, path: str
 ) -> None:
-    workspace.damage(model_of(command), damage)
-    before = workspace.tree()
-    refused(hw2(*command), f"{model_of(command)}: not a readable safetensors file", "run its stage again")
-    assert workspace.tree() == before
+    other = (workspace.root / f"{READ[9][1]}.safetensors").read_bytes()
+    workspace.damage(f"{path}.safetensors", lambda _: other)
+    before = files(workspace)
+    refused(hw2(*COMMANDS[stage]), f"{path}.safetensors: its weights are of another architecture", "train it again")
+    assert files(workspace) == before
 
 
-@named(NETWORK_READERS)
-def test_a_network_of_another_architecture_is_named(
-    workspace: Workspace, hw2: Hw2, command: list[str]
-) -> None:
-    import torch
-
-    from hw2core.engine.journal import write_model
-
-    other = {f"seed0.{which}": {"label_head.0.weight": torch.zeros(3, 3)} for which in ("last", "chosen")}
-    write_model((workspace.root / model_of(command)).parent, other, {})
-    before = workspace.tree()
-    refused(hw2(*command), f"{model_of(command)}: its weights are of another architecture", "train it again")
-    assert workspace.tree() == before
+def test_weights_of_a_seed_that_is_not_trained_are_named(workspace: Workspace, hw2: Hw2) -> None:
+    refused(hw2("evaluate", "dann", PAIR, "5"), f"models/train_dann/{PAIR}/seed5.safetensors: not there")
 
 
-@named(NETWORK_READERS)
-def test_networks_of_other_seeds_are_named(workspace: Workspace, hw2: Hw2, command: list[str]) -> None:
-    workspace.change("seeds", [5])
-    before = workspace.tree()
-    refused(hw2(*command), f"{model_of(command)}: holds no weights named seed5", "other seeds")
-    assert workspace.tree() == before
+# --- the machine ----------------------------------------------------------------------------------------------
 
 
-# --- the report ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("file", "damage"),
-    [
-        ("stages/evaluate_classifier/printed/metrics.json", half),
-        (f"stages/train_dann/{PAIR}/history.csv", gone),
-        (f"stages/train_dann/{PAIR}/history.csv", empty),
-        (f"stages/train_dann/{PAIR}/history.csv", text),
-        (f"stages/evaluate/dann-{PAIR}/metrics.json", gone),
-        (f"stages/evaluate/dann-{PAIR}/metrics.json", without_keys),
-        (f"stages/tsne/dann-{PAIR}/by_digit.png", gone),
-        ("data/ready/printed/about.json", gone),
-        ("data/ready/printed/test_images.npy", half),
-    ],
-)
-def test_what_the_report_cannot_read_is_named(
-    workspace: Workspace, hw2: Hw2, file: str, damage: Damage
-) -> None:
-    workspace.damage(file, damage)
-    refused(hw2("report"), file.rpartition("/")[0])
-    assert not list(workspace.root.glob("reports/report.*"))
-
-
-@pytest.mark.parametrize("damage", [gone, half, without_keys])
-def test_what_an_evaluation_cannot_read_of_its_training_is_named(
-    workspace: Workspace, hw2: Hw2, damage: Damage
-) -> None:
-    file = f"stages/train_dann/{PAIR}/metrics.json"
-    workspace.damage(file, damage)
-    refused(hw2("evaluate", "dann", PAIR), file)
-
-
-# --- the machine ---------------------------------------------------------------------------------------------
-
-
-def test_a_gpu_that_was_demanded_and_is_not_there_is_refused(
-    workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch
+@named([COMMANDS[name] for name in ("train_classifier", "train_gan", "evaluate", "evaluate_real", "sweep_ddpm")])
+def test_a_gpu_that_params_demand_and_that_is_missing_is_refused(
+    workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     workspace.change("engine.device", "cuda")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     before = workspace.tree()
-    for command in [*TRAIN, *NETWORK_READERS]:
-        refused(hw2(*command), "engine.device", "no GPU", "auto")
+    refused(hw2(*command), "engine.device", "no GPU", "auto")
     assert workspace.tree() == before
-
-
-def test_a_hidden_gpu_is_no_gpu_in_a_process_of_its_own(workspace: Workspace) -> None:
-    workspace.change("engine.device", "cuda")
-    before = workspace.tree()
-    refused(spawn("train_classifier", "handwritten", CUDA_VISIBLE_DEVICES=""), "engine.device", "no GPU")
-    assert workspace.tree() == before
-
-
-def test_a_loss_that_is_not_finite_is_refused_with_its_step_and_the_good_checkpoint_stays(
-    workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    from hw2core.systems.classifier import Classifier
-
-    step = Classifier.step
-
-    def diverges(self: Classifier, batch: Any, k: int) -> dict[str, torch.Tensor]:
-        losses = step(self, batch, k)
-        return {name: loss * float("nan") for name, loss in losses.items()} if k == 5 else losses
-
-    model = workspace.root / "stages/train_classifier/handwritten"
-    shutil.rmtree(model)
-    with monkeypatch.context() as patch:
-        patch.setattr(Classifier, "step", diverges)
-        refused(hw2("train_classifier", "handwritten"), "seed 0: label_loss is nan at step 6", "checkpoint")
-    assert not model.exists()
-    (checkpoint,) = (workspace.layout.runs / "train_classifier").rglob("*.safetensors")
-    assert checkpoint.name == "seed0.safetensors"
-    outcome = hw2("train_classifier", "handwritten")
-    assert outcome.status == 0
-    assert "goes on from step 4 of 7" in outcome.err
 
 
 FULL = Path("/dev/full")
@@ -454,28 +437,18 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @needs_full_device
-@named(
-    [
-        ["download", "handwritten"],
-        ["download", "printed"],
-        ["preprocess", "handwritten"],
-        *TRAIN,
-        *NETWORK_READERS,
-        ["report"],
-    ]
-)
-def test_a_full_disk_is_said_and_leaves_everything_as_it_was(
+@named([["download", "printed"], *(command for name, command in COMMANDS.items() if name != "report"), ["report"]])
+def test_a_full_disk_is_reported_and_every_file_stays(
     workspace: Workspace, hw2: Hw2, full_disk: None, command: list[str]
 ) -> None:
-    before = {path: content for path, content in workspace.tree().items() if content is not None}
-    outcome = hw2(*command)
-    refused(outcome, "the disk is full")
-    assert {path: content for path, content in workspace.tree().items() if content is not None} == before
+    """A file that a stage wrote in any other way than files.write_whole would be empty now."""
+    before = files(workspace)
+    refused(hw2(*command), "the disk is full")
+    assert files(workspace) == before
 
 
-@named([["evaluate", "dann", PAIR]])
-def test_a_folder_that_may_not_be_written_is_said(
-    workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch, command: list[str]
+def test_a_folder_that_may_not_be_written_is_named(
+    workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path_open = Path.open
 
@@ -485,25 +458,49 @@ def test_a_folder_that_may_not_be_written_is_said(
         return path_open(self, mode, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", open_path)
-    refused(hw2(*command), "ermission denied", "stages/evaluate")
+    refused(hw2(*COMMANDS["evaluate"]), "ermission denied", "stages/evaluate")
 
 
-def test_an_interrupt_is_no_error_of_the_users(
-    empty_workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [KeyboardInterrupt, cli.typer.Abort])
+def test_an_interrupt_ends_with_130_and_one_line(
+    empty_workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     def interrupt(*arguments: object) -> None:
-        raise KeyboardInterrupt
+        raise error
 
     monkeypatch.setattr(cli, "run_stage", interrupt)
     outcome = hw2("report")
-    assert outcome.status == 130
-    assert "Traceback" not in outcome.err
+    assert (outcome.status, outcome.err) == (130, "hw2: interrupted\n")
 
 
-# --- what goes well ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "module", "said"),
+    [
+        ("RuntimeError", "builtins", None),
+        ("OutOfMemoryError", "torch", "the GPU is out of memory"),
+        ("BackendCompilerFailed", "torch._dynamo.exc", "engine.compile: "),
+    ],
+)
+def test_errors_of_torch_that_a_user_can_fix_are_one_line(name: str, module: str, said: str | None) -> None:
+    found = cli.explain(type(name, (Exception,), {"__module__": module})("two\nlines"))
+    assert (found or "").startswith(said or "")
+    assert (found is None) == (said is None)
+    assert "\n" not in (found or "")
 
 
-def test_a_stage_can_be_called_from_any_folder_of_the_workspace(
+def test_a_defect_is_a_traceback(hw2: Hw2, empty_workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(cli, "run_stage", fail)
+    with pytest.raises(RuntimeError, match="a defect"):
+        hw2("report")
+
+
+# --- calls that succeed -----------------------------------------------------------------------------------------
+
+
+def test_a_stage_runs_from_any_folder_of_the_workspace(
     workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = workspace.tree()
@@ -512,62 +509,33 @@ def test_a_stage_can_be_called_from_any_folder_of_the_workspace(
     assert workspace.tree() == before
 
 
-KILL_AND_START_AGAIN = """
-import os, signal, sys
-import torch
-from hw2core import cli
-from hw2core.engine.resume import Checkpoint
+def test_the_threads_of_params_are_set_before_a_stage_is_imported(
+    workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {}
 
-torch.optim.Adam([torch.zeros(1)])  # imports for seconds: once before there are two processes
-sys.argv = ["hw2", "train_classifier", "handwritten"]
-if (first := os.fork()) == 0:
-    save = Checkpoint.save
+    def note(module: str) -> Any:
+        found[module] = os.environ["OMP_NUM_THREADS"]
+        return importlib.import_module("hw2core.stages.inputs")
 
-    def save_and_die(self, state):
-        save(self, state)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    Checkpoint.save = save_and_die
-    cli.main()
-assert os.waitpid(first, 0)[1] == signal.SIGKILL
-assert not os.path.exists("stages/train_classifier/handwritten")
-cli.main()
-"""
+    workspace.change("engine.threads", 3)
+    monkeypatch.setattr(cli, "importlib", SimpleNamespace(import_module=note))
+    assert hw2("pair_inputs", PAIR).status == 0
+    assert found == {"hw2core.stages.inputs": "3"}
 
 
-def test_a_training_killed_and_started_again_leaves_the_same_bytes(workspace: Workspace) -> None:
-    before = workspace.tree()
-    shutil.rmtree(workspace.root / "stages/train_classifier/handwritten")
-    done = subprocess.run([sys.executable, "-c", KILL_AND_START_AGAIN], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "goes on from step 4 of 7" in done.stderr
-    assert workspace.tree() == before
-
-
-def test_the_package_is_the_one_of_this_repository() -> None:
+def test_the_package_under_test_is_this_repositorys() -> None:
     assert Path(cli.__file__).parents[1] == ROOT
 
 
-def test_results_are_json_without_anything_that_is_no_number(finished: Workspace) -> None:
-    paths = sorted(finished.root.glob("stages/*/*/metrics.json"))
-    assert len(paths) > 5
-
-    def refuse(constant: str) -> None:
-        raise AssertionError(constant)
-
-    for path in paths:
-        json.loads(path.read_text(), parse_constant=refuse)
-
-
-@named(
-    [
-        ["RuntimeError", "builtins"],
-        ["OutOfMemoryError", "torch"],
-        ["BackendCompilerFailed", "torch._dynamo.exc"],
+def test_a_stage_command_passes_its_arguments_on(hw2: Hw2, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The module of a stage may depend on its item, which its function then does not take."""
+    calls: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(cli, "run_stage", lambda *arguments: calls.append(arguments))
+    assert hw2("train_adapter", "dann", PAIR, "7").status == 0
+    assert hw2("evaluate_acgan", "faces", "3").status == 0
+    assert calls == [
+        ("train_predictors", "train_adapter", "dann", PAIR, 7),
+        ("evaluate_faces", "evaluate_acgan", 3),
     ]
-)
-def test_torchs_own_errors_are_said_in_one_line_where_a_user_can_mend_them(command: list[str]) -> None:
-    name, module = command
-    said = cli.explain(type(name, (Exception,), {"__module__": module})("two\nlines"))
-    assert (said is None) == (name == "RuntimeError")
-    assert said is None or "\n" not in said
+    assert StageCommand("name", "module", "help").target == "name"

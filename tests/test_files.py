@@ -1,5 +1,6 @@
-"""Files and folders are there whole or not at all."""
+"""Atomic writes: files and folders exist completely or not at all."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,15 +8,13 @@ import pytest
 from hw2core.files import new_folder, write_whole
 
 
-def test_a_file_is_written_with_its_folders(tmp_path: Path) -> None:
+def test_write_creates_the_folders(tmp_path: Path) -> None:
     write_whole(tmp_path / "a" / "b" / "file", b"content")
     assert (tmp_path / "a" / "b" / "file").read_bytes() == b"content"
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["file"]
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_whole(tmp_path / "file", b"old")
 
     def fail(*arguments: object) -> None:
@@ -27,20 +26,16 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
 
 
-def test_the_content_is_on_the_disk_before_it_is_under_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import os
-
-    happened: list[str] = []
+def test_content_is_on_disk_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
     fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr("os.fsync", lambda file: (happened.append("on the disk"), fsync(file)))
-    monkeypatch.setattr("os.replace", lambda *paths: (happened.append("named"), replace(*paths)))
+    monkeypatch.setattr("os.fsync", lambda file: (events.append("fsync"), fsync(file)))
+    monkeypatch.setattr("os.replace", lambda *paths: (events.append("rename"), replace(*paths)))
     write_whole(tmp_path / "file", b"content")
-    assert happened[:2] == ["on the disk", "named"]
+    assert events[:2] == ["fsync", "rename"]
 
 
-def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
+def test_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
     with new_folder(tmp_path / "room" / "folder") as draft:
         (draft / "file").write_text("content")
         assert not (tmp_path / "room" / "folder").exists()
@@ -48,7 +43,7 @@ def test_a_folder_appears_when_it_is_whole(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "room").iterdir()] == ["folder"]
 
 
-def test_a_new_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+def test_new_folder_replaces_the_old_one(tmp_path: Path) -> None:
     for name in ("first", "second"):
         with new_folder(tmp_path / "folder") as draft:
             (draft / name).touch()
@@ -56,9 +51,7 @@ def test_a_new_folder_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_folder_whose_making_fails_leaves_the_old_one_and_nothing_else(
-    tmp_path: Path, error: type[BaseException]
-) -> None:
+def test_failed_folder_keeps_the_old_one(tmp_path: Path, error: type[BaseException]) -> None:
     with new_folder(tmp_path / "folder") as draft:
         (draft / "old").touch()
 
@@ -75,7 +68,7 @@ def test_a_folder_whose_making_fails_leaves_the_old_one_and_nothing_else(
     ]
 
 
-def test_others_may_read_a_new_folder(tmp_path: Path) -> None:
+def test_new_folder_is_readable_by_everyone(tmp_path: Path) -> None:
     with new_folder(tmp_path / "folder"):
         pass
     assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755

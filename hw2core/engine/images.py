@@ -82,9 +82,7 @@ def read_about(folder: Path) -> dict[str, Any]:
         if not (isinstance(about["sha256"], dict) and isinstance(kind, list)):
             raise TypeError
     except FileNotFoundError:
-        raise UserError(
-            f"{relative_path(folder)}: missing; create it with `dvc repro preprocess@{folder.name}`"
-        ) from None
+        raise UserError(f"{relative_path(folder)}: not made yet; `hw2 repro` makes it") from None
     except (ValueError, KeyError, TypeError):
         raise damaged(path, "not a valid about.json") from None
     return about

@@ -1,8 +1,8 @@
-"""`hw2 profile NAME`: the settings of profiles/NAME.yaml, put into params.yaml, and taken out again.
+"""`hw2 profile NAME`: write the settings of profiles/NAME.yaml into params.yaml, and undo that.
 
-A profile is written into params.yaml rather than laid over it at run time, because DVC, and whoever reads
-the file, must see the values that count. What the file was before is kept under the checksum of what it became: so it
-comes back to the byte, and only while nobody has edited the file since, since an edit is never overwritten by an undo.
+A profile is written into the file rather than applied at run time, so that DVC and the user see the values that are used.
+The previous content is kept under the checksum of the new content: undo restores it byte for byte, and never overwrites a
+later edit.
 """
 
 import hashlib
@@ -24,43 +24,43 @@ from hw2core.layout import Layout
 from hw2core.settings.validation import validate
 from hw2core.settings.yaml import read_yaml, write_yaml
 
-DEFAULT = "default"  # the name that stands for the params.yaml of the last commit
+DEFAULT = "default"  # selects the params.yaml of the last commit
 
 WHOLE = {("pairs",), ("data", "source"), ("data", "folder", "paths")}
-"""Where the keys are names of the user's choice: a profile's value replaces such a dict and is not merged into it."""
+"""Dicts whose keys are chosen by the user: a profile replaces them and does not merge into them."""
 
 Key = tuple[str, ...]
 NOT_SET: Any = object()
 
 
 def apply_profile(layout: Layout, name: str) -> list[str]:
-    """Write the profile into params.yaml, keeping its comments; returns a line for each changed value."""
+    """Write a profile into params.yaml, keeping its comments. Returns a line for each changed value."""
     before = layout.params.read_bytes()
     after = with_profile(layout, name)
-    lines = changed_lines(before, after)
+    lines = describe_changes(before, after)
     if lines or (name == DEFAULT and before != after):
-        write_whole(kept_before(layout, after), before)
+        write_whole(backup_path(layout, after), before)
         write_whole(layout.params, after)
     return lines or [f"params.yaml already has the settings of profile {name}"]
 
 
 def undo_profile(layout: Layout) -> list[str]:
-    """Write params.yaml as it was before the last profile, byte for byte; returns a line for each changed value."""
-    current = layout.params.read_bytes()
-    kept = kept_before(layout, current)
-    if not kept.is_file():
+    """Restore params.yaml as it was before the last profile. Returns a line for each changed value."""
+    after = layout.params.read_bytes()
+    backup = backup_path(layout, after)
+    if not backup.is_file():
         raise UserError(
             "params.yaml: is not as a profile left it, so there is nothing to undo; "
             f"`hw2 profile {DEFAULT}` brings the settings of the last commit"
         )
-    before = kept.read_bytes()
+    before = backup.read_bytes()
     write_whole(layout.params, before)
-    kept.unlink()
-    return changed_lines(current, before)
+    backup.unlink()
+    return describe_changes(after, before)
 
 
 def list_profiles(layout: Layout) -> list[str]:
-    """A line for each profile: its name and the first line of its comment."""
+    """Return a line for each profile: its name and the first line of its comment."""
     about = {DEFAULT: "The params.yaml of the last commit."}
     for path in sorted(layout.profiles.glob("*.yaml")):
         first, *_ = [*path.read_text(encoding="utf-8").splitlines(), ""]
@@ -70,19 +70,19 @@ def list_profiles(layout: Layout) -> list[str]:
 
 
 def as_overrides(layout: Layout, name: str) -> str:
-    """What `dvc exp run` is to be given to run with the profile: `-S key=value` for each value that it changes.
+    """Return the arguments with which `dvc exp run` uses the profile: `-S key=value` for each value that it changes.
 
-    The words are in Hydra's grammar and hold no space, since a shell splits what $(...) prints at spaces.
+    They follow Hydra's grammar and contain no spaces within a value, since a shell splits the output of $(...) at spaces.
     """
-    before, after = current(layout), plain(with_profile(layout, name))
+    before, after = read_params(layout), parse(with_profile(layout, name))
     words = [word for key, old, new in differences(before, after) for word in override(key, old, new)]
     return " ".join(f"-S {word}" for word in words)
 
 
 def with_profile(layout: Layout, name: str) -> bytes:
-    """What params.yaml is to be with this profile; only `default` may be no valid params."""
+    """Return the content of params.yaml with a profile applied. It is validated, except for `default`."""
     if name == DEFAULT:
-        return committed(layout)
+        return committed_params(layout)
     path = layout.profiles / f"{name}.yaml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in layout.profiles.glob("*.yaml")))
@@ -90,24 +90,25 @@ def with_profile(layout: Layout, name: str) -> bytes:
     overlay = read_yaml(path)
     if not isinstance(overlay, dict):
         raise UserError(f"profiles/{path.name}: holds no keys")
-    current(layout)  # or one line on what is wrong with it
+    read_params(layout)  # raises a UserError if the file is malformed
     params = YAML().load(layout.params.read_text(encoding="utf-8"))
-    lay_over(params, overlay, ())
+    merge(params, overlay)
     text = io.StringIO()
     write_yaml(params, text)
-    validate(YAML(typ="safe", pure=True).load(text.getvalue()), f"params.yaml with profile {name}")
-    return text.getvalue().encode()
+    content = text.getvalue().encode()
+    validate(parse(content), f"params.yaml with profile {name}")
+    return content
 
 
-def current(layout: Layout) -> dict[str, Any]:
+def read_params(layout: Layout) -> dict[str, Any]:
     params = read_yaml(layout.params)
     if not isinstance(params, dict):
         raise UserError(f"params.yaml: holds no keys; `hw2 profile {DEFAULT}` brings the last commit's back")
     return params
 
 
-def committed(layout: Layout) -> bytes:
-    """The params.yaml of the last commit."""
+def committed_params(layout: Layout) -> bytes:
+    """Return the params.yaml of the last commit."""
     try:
         show = subprocess.run(["git", "show", "HEAD:./params.yaml"], cwd=layout.root, capture_output=True)
     except FileNotFoundError:
@@ -115,48 +116,52 @@ def committed(layout: Layout) -> bytes:
             "git is not installed, and the default settings are those of the last commit"
         ) from None
     if show.returncode != 0:
-        said = " ".join(show.stderr.decode(errors="replace").split())
-        raise UserError(f"params.yaml: not to be had from the last commit ({said})")
+        error = " ".join(show.stderr.decode(errors="replace").split())
+        raise UserError(f"params.yaml: cannot be read from the last commit ({error})")
     return show.stdout
 
 
-def kept_before(layout: Layout, after: bytes) -> Path:
-    """Where it is kept what params.yaml was before a profile made it `after`."""
+def backup_path(layout: Layout, after: bytes) -> Path:
+    """The file that keeps the content of params.yaml from before a profile changed it to `after`."""
     return layout.runs / "profiles" / f"{hashlib.sha256(after).hexdigest()}.yaml"
 
 
-def lay_over(params: Any, overlay: dict[str, Any], path: Key) -> None:
-    """Put the overlay's values into params, section by section."""
+def merge(params: Any, overlay: dict[str, Any], path: Key = ()) -> None:
+    """Set the overlay's values in params, section by section. Comments are kept."""
     for key, value in overlay.items():
         here = (*path, key)
         if isinstance(value, dict) and isinstance(params.get(key), dict) and here not in WHOLE:
-            lay_over(params[key], value, here)
+            merge(params[key], value, here)
         elif key not in params or params[key] != value:
             if isinstance(value, list):
-                put_list(params, key, value)
+                set_list(params, key, value)
             else:
                 params[key] = value
 
 
-def put_list(section: Any, key: str, values: list[Any]) -> None:
-    """Set a list in one line. DVC, when it sets a value, leaves lists of a line for each member, with the comment
-    between the key and the first of them: where there is no member any more, there would be no place for it."""
+def set_list(section: Any, key: str, values: list[Any]) -> None:
+    """Set a list, written on one line, and keep its comment.
+
+    DVC rewrites lists to one line per member, with the comment between the key and the first member. An empty list would
+    lose a comment in that place.
+    """
     old, comment = section.get(key), section.ca.items.get(key, [None] * 4)[2]
     if comment is None and isinstance(old, CommentedSeq) and old:
-        behind_the_last = old.ca.items.get(len(old) - 1, [None])  # an empty line
-        comment = behind_the_last[0]
+        after_last = old.ca.items.get(len(old) - 1, [None])  # an empty line
+        comment = after_last[0]
     section[key] = CommentedSeq(values)
     section[key].fa.set_flow_style()
     if comment is not None:
         section.ca.items[key] = [None, None, comment, None]
 
 
-def plain(text: bytes) -> Any:
-    return YAML(typ="safe", pure=True).load(text.decode())
+def parse(content: bytes) -> Any:
+    """Read YAML as plain dicts, lists and scalars."""
+    return YAML(typ="safe", pure=True).load(content.decode())
 
 
 def differences(before: Any, after: Any, path: Key = ()) -> Iterator[tuple[Key, Any, Any]]:
-    """Each key whose value differs, with both values, in the order of `before`."""
+    """Yield each key whose value differs, with both values, in the order of `before`."""
     for key in {**before, **after}:
         here = (*path, key)
         old, new = before.get(key, NOT_SET), after.get(key, NOT_SET)
@@ -166,46 +171,46 @@ def differences(before: Any, after: Any, path: Key = ()) -> Iterator[tuple[Key, 
             yield here, old, new
 
 
-def changed_lines(before: bytes, after: bytes) -> list[str]:
+def describe_changes(before: bytes, after: bytes) -> list[str]:
+    """Return a line for each changed value: key, old value, new value."""
     try:
-        old_params = plain(before)
+        old_params = parse(before)
     except (ValueError, YAMLError):
         old_params = None
     if not isinstance(old_params, dict):
-        return ["params.yaml: could not be read, and is that of the last commit again"]
-    found = differences(old_params, plain(after))
+        return ["params.yaml: was not readable; it is replaced by that of the last commit"]
     return [
         f"{'.'.join(key)}: {'not set' if old is NOT_SET else old} -> {'not set' if new is NOT_SET else new}"
-        for key, old, new in found
+        for key, old, new in differences(old_params, parse(after))
     ]
 
 
 def override(key: Key, old: Any, new: Any) -> list[str]:
-    """A change as DVC's `-S` takes it. It merges dicts, so that what is to go must be taken out by name."""
+    """Return a change in the grammar of DVC's `-S`, which merges dicts: keys to delete are named one by one."""
     name = ".".join(key)
     if new is NOT_SET:
         return [f"~{name}"]
     if isinstance(old, dict) and isinstance(new, dict):
-        gone = [f"~{name}.{below}" for below in old if below not in new]
-        return gone + [
-            f"++{name}.{below}={in_hydra(value, name)}"
-            for below, value in new.items()
-            if value != old.get(below)
+        deleted = [f"~{name}.{child}" for child in old if child not in new]
+        return deleted + [
+            f"++{name}.{child}={to_hydra(value, name)}"
+            for child, value in new.items()
+            if value != old.get(child)
         ]
-    return [f"{'++' if old is NOT_SET else ''}{name}={in_hydra(new, name)}"]
+    return [f"{'++' if old is NOT_SET else ''}{name}={to_hydra(new, name)}"]
 
 
-def in_hydra(value: Any, name: str) -> str:
-    """A value in Hydra's grammar for overrides, without a space."""
+def to_hydra(value: Any, name: str) -> str:
+    """Return a value in Hydra's grammar for overrides, without spaces."""
     if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{in_hydra(below, name)}" for key, below in value.items()) + "}"
+        return "{" + ",".join(f"{key}:{to_hydra(child, name)}" for key, child in value.items()) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(in_hydra(member, name) for member in value) + "]"
+        return "[" + ",".join(to_hydra(member, name) for member in value) + "]"
     if not isinstance(value, str):
         return json.dumps(value)
     if re.search(r"[\s'\\$]", value):
         raise UserError(
-            f"{name}: {value!r} cannot be passed on a command line; lay the profile into params.yaml"
+            f"{name}: {value!r} cannot be passed on a command line; write the profile into params.yaml with `hw2 profile`"
         )
     is_word = re.fullmatch(r"[A-Za-z_]\w*", value) and value.lower() not in (
         "null",

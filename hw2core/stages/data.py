@@ -15,12 +15,12 @@ def preprocess(params: Params, layout: Layout, dataset: str) -> None:
     dataset_source = find(params.data, dataset, layout.root)
     raw = layout.raw(dataset)
     if not raw.is_dir():
-        raise UserError(f"data/raw/{dataset}: not there; `dvc repro download@{dataset}` downloads it")
+        raise UserError(f"data/raw/{dataset}: not there; `hw2 repro` downloads it")
     try:
         data = dataset_source.make(raw)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(
-            f"data/raw/{dataset}: not usable ({error}); `dvc repro -f download@{dataset}` downloads it again"
+            f"data/raw/{dataset}: not usable ({error}); delete that folder, and `hw2 repro` downloads it again"
         ) from None
     facts = {"name": dataset, "source": dataset_source.source, "settings": dataset_source.settings}
     images.write(layout.ready(dataset), data, facts)

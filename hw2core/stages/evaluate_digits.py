@@ -28,6 +28,7 @@ ABOUT = ("n_fake", "n_real", "extractor", "extractor_sha256", "resize")
 
 
 def evaluate_acgan(params: Params, layout: Layout, seed: int) -> None:
+    generators.check_named("digits", list(params.conditional.acgan), "conditional.acgan")
     device = choose_device(params.engine)
     folder = layout.stage("evaluate_acgan", "digits", seed)
     journal.write_metrics(
@@ -99,9 +100,7 @@ def reverse_process(
     """By timestep, what becomes the first of the samples: at evenly spaced timesteps, or those nearest to them."""
     system: Any = generators.load(params, layout, device, "ddpm", seed)
     noise, y, rng = next(generators.noise_parts(system, labels, *sample_names("ddpm", seed)))
-    path = {
-        t: generators.to_uint8(x_t[:1])[0] for t, x_t in system.trajectory(noise, y, params.ddpm, rng)
-    }
+    path = {t: generators.to_uint8(x_t[:1])[0] for t, x_t in system.trajectory(noise, y, params.ddpm, rng)}
     timesteps = np.array(list(path))
     wanted = np.linspace(timesteps[0], 0, min(MOMENTS, len(timesteps)))
     return {t: path[t] for t in (int(timesteps[np.abs(timesteps - at).argmin()]) for at in wanted)}

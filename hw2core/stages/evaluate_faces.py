@@ -76,6 +76,7 @@ def evaluate_real(params: Params, layout: Layout, extractor: str) -> None:
 
 
 def evaluate_acgan(params: Params, layout: Layout, seed: int) -> None:
+    generators.check_named("faces", list(params.conditional.acgan), "conditional.acgan")
     name = "acgan/faces"
     device = choose_device(params.engine)
     folder = layout.stage("evaluate_acgan", "faces", seed)
@@ -120,7 +121,11 @@ def compare_with_real(
     real = open_split(layout.ready(params.data.faces), "test").images
     extractors = [face_extractor(params, layout)]
     faces = detect_faces(images, "generated images")
-    found: dict[str, Any] = {"face_detection_rate": faces["face_detection_rate"], "faces": faces, "fid": NO_FID}
+    found: dict[str, Any] = {
+        "face_detection_rate": faces["face_detection_rate"],
+        "faces": faces,
+        "fid": NO_FID,
+    }
     weights = params.evaluation.faces.inception
     if weights and (path := Path(weights).expanduser()).is_file():
         extractors.append(inception(path))

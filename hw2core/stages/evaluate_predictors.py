@@ -30,7 +30,8 @@ def evaluate_classifier(params: Params, layout: Layout, domain: str, seed: int) 
         test = resident(open_split(layout.ready(name), "test"), device)
         on[name] = {
             "accuracy": {
-                which: accuracy(outputs(system.logits, test), test.labels) for which, system in systems.items()
+                which: accuracy(outputs(system.logits, test), test.labels)
+                for which, system in systems.items()
             },
             "test_images": len(test),
         }
@@ -45,9 +46,7 @@ def evaluate(params: Params, layout: Layout, method: str, pair_name: str, seed: 
     device = choose_device(params.engine)
     test = resident(open_split(layout.ready(pair.target), "test"), device)
     logits = {
-        which: outputs(
-            predictors.load(params, layout, device, method, pair_name, seed, which).logits, test
-        )
+        which: outputs(predictors.load(params, layout, device, method, pair_name, seed, which).logits, test)
         for which in WHICH
     }
     folder = layout.stage("evaluate", f"{method}-{pair_name}", seed)

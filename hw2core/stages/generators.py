@@ -112,9 +112,7 @@ def sample_labels(
 ) -> NDArray[np.uint8]:
     """Images (n, h, w, 3) of these labels (n,), of noise that depends on `names`."""
     parts = noise_parts(system, labels, *names)
-    return np.concatenate(
-        [to_uint8(system.sample(noise, y, sampling, rng)) for noise, y, rng in parts]
-    )
+    return np.concatenate([to_uint8(system.sample(noise, y, sampling, rng)) for noise, y, rng in parts])
 
 
 def noise_parts(

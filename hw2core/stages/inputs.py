@@ -28,7 +28,7 @@ def pair_inputs(params: Params, layout: Layout, pair_name: str) -> None:
     for method in params.adapters:
         inputs[method] = {}
         for seed in params.seeds:
-            found = dict(domains)
+            found: Inputs = dict(domains)
             if ADAPTER_SETTINGS[method].starts_from_source:
                 found["source_classifier"] = sha256_of(layout.model("train_classifier", pair.source, seed))
             inputs[method][f"seed{seed}"] = found
@@ -51,7 +51,11 @@ def generation_inputs(params: Params, layout: Layout, kind: str) -> None:
 def images_of(layout: Layout, dataset: str) -> Inputs:
     """The checksums of a ready dataset's arrays, and how its labels are to be read."""
     about = read_about(layout.ready(dataset))
-    return {"dataset": dataset, **about["sha256"], **{key: about[key] for key in ("attributes",) if key in about}}
+    return {
+        "dataset": dataset,
+        **about["sha256"],
+        **{key: about[key] for key in ("attributes",) if key in about},
+    }
 
 
 def write(layout: Layout, name: str, inputs: Inputs) -> None:

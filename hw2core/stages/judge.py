@@ -11,22 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hw2core.engine.batches import ImageSet
 from hw2core.data.decode import decode
-from hw2core.data.fetch import Remote, bring_one
+from hw2core.data.fetch import Remote, fetch_file
 from hw2core.data.frames import DIGIT, whole
 from hw2core.data.listings import IMAGES
 from hw2core.data.pictures import read_pictures
 from hw2core.data.problems import Problems
 from hw2core.data.trees import Tree, open_tree
 from hw2core.engine import journal
+from hw2core.engine.batches import ImageSet
 from hw2core.errors import UserError
-from hw2core.files import sha256_of
 from hw2core.evaluation import inception
 from hw2core.evaluation.classification import outputs
 from hw2core.evaluation.digits import digit_accuracy
 from hw2core.evaluation.extractors import Extractor, compare, extract
 from hw2core.evaluation.files import detect_faces_in_files
+from hw2core.files import sha256_of
 from hw2core.layout import Layout
 from hw2core.settings import Params
 from hw2core.stages.commands import every_core
@@ -117,7 +117,7 @@ def inception_extractor(params: Params) -> Extractor:
         )
         path.parent.mkdir(parents=True, exist_ok=True)
         print(f"downloading the Inception weights to {path}", file=sys.stderr)
-        bring_one(remote, path.parent, params.data.mirror, [])
+        fetch_file(remote, path.parent, params.data.mirror, [])
     return inception.inception(path)
 
 

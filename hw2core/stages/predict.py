@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from hw2core.engine.batches import resident
 from hw2core.data.frames import digit_frame
 from hw2core.data.labels import IMAGE, LABEL
 from hw2core.data.listings import IMAGES
 from hw2core.data.pictures import read_pictures
-from hw2core.engine.images import Split
 from hw2core.data.trees import open_tree
+from hw2core.engine.batches import resident
 from hw2core.engine.device import choose_device
+from hw2core.engine.images import Split
 from hw2core.errors import UserError
-from hw2core.files import write_whole
 from hw2core.evaluation.classification import outputs
+from hw2core.files import write_whole
 from hw2core.layout import Layout
 from hw2core.settings import Params
 from hw2core.stages import predictors
@@ -54,7 +54,9 @@ def predict(
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([IMAGE, LABEL, *(f"p{digit}" for digit in range(10) if soft)])
-    for name, label, row in sorted(zip(names, probabilities.argmax(1).tolist(), probabilities.tolist(), strict=True)):
+    for name, label, row in sorted(
+        zip(names, probabilities.argmax(1).tolist(), probabilities.tolist(), strict=True)
+    ):
         writer.writerow([name, label, *(f"{probability:.6f}" for probability in row if soft)])
     write_whole(Path(out), text.getvalue().encode())
     print(f"{out}: {len(files)} images by {run}, seed {seed}, {which} step")

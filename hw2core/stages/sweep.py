@@ -19,8 +19,8 @@ from hw2core.settings import Params
 from hw2core.settings.registry import CONDITIONAL, SAMPLERS
 from hw2core.settings.systems import Sampling
 from hw2core.stages import generators
-from hw2core.stages.evaluate_digits import image_set
 from hw2core.stages.digits_extractor import digit_reader
+from hw2core.stages.evaluate_digits import image_set
 from hw2core.systems.samplers import slerp
 
 STATIONS = 8  # images of an interpolation
@@ -45,7 +45,8 @@ def sweep_ddpm(params: Params, layout: Layout, item: str) -> None:
     for sampling in settings_to_compare(params):
         logits = outputs(reader, image_set(sample(sampling, labels), labels, device))
         rows.append(
-            row(sampling, params.ddpm.timesteps) | {"digit_accuracy": accuracy(logits, labels.to(device.kind))}
+            row(sampling, params.ddpm.timesteps)
+            | {"digit_accuracy": accuracy(logits, labels.to(device.kind))}
         )
     table = pd.DataFrame(rows)
     write_whole(folder / "sweep.csv", table.to_csv(index=False, float_format="%.6g").encode())

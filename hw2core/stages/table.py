@@ -35,7 +35,10 @@ class StageCommand:
 STAGES = (
     StageCommand("download", "data", "Bring a dataset's raw files to data/raw/.", ("dataset",)),
     StageCommand(
-        "preprocess", "data", "Make the images that networks read, in data/ready/, of raw files.", ("dataset",)
+        "preprocess",
+        "data",
+        "Make the images that networks read, in data/ready/, of raw files.",
+        ("dataset",),
     ),
     StageCommand(
         "train_classifier",
@@ -65,13 +68,18 @@ STAGES = (
     StageCommand(
         "train_acgan", "train_generators", "Train an ACGAN on the digits or the faces.", ("item", "seed")
     ),
-    StageCommand("train_ddpm", "train_generators", "Train the diffusion model on the digits.", ("item", "seed")),
+    StageCommand(
+        "train_ddpm", "train_generators", "Train the diffusion model on the digits.", ("item", "seed")
+    ),
     StageCommand(
         "generation_inputs", "inputs", "Write the checksums of what generators of a kind learn.", ("kind",)
     ),
     StageCommand("pair_inputs", "inputs", "Write the checksums of what adapters read of a pair.", ("pair",)),
     StageCommand(
-        "train_adapter", "train_predictors", "Adapt from a pair's source to its target.", ("method", "pair", "seed")
+        "train_adapter",
+        "train_predictors",
+        "Adapt from a pair's source to its target.",
+        ("method", "pair", "seed"),
     ),
     StageCommand(
         "evaluate",
@@ -83,7 +91,9 @@ STAGES = (
     StageCommand(
         "evaluate_real", "evaluate_faces", "Evaluate real faces and noise, for comparison.", ("extractor",)
     ),
-    StageCommand("evaluate_gan", "evaluate_faces", "Evaluate the faces that a GAN generates.", ("gan", "seed")),
+    StageCommand(
+        "evaluate_gan", "evaluate_faces", "Evaluate the faces that a GAN generates.", ("gan", "seed")
+    ),
     StageCommand(
         "evaluate_autoencoder",
         "evaluate_autoencoder",
@@ -91,7 +101,10 @@ STAGES = (
         ("autoencoder", "seed"),
     ),
     StageCommand(
-        "evaluate_acgan", "evaluate_{item}", "Evaluate the digits or faces that ACGAN generates.", ("item", "seed")
+        "evaluate_acgan",
+        "evaluate_{item}",
+        "Evaluate the digits or faces that ACGAN generates.",
+        ("item", "seed"),
     ),
     StageCommand(
         "evaluate_ddpm",
@@ -100,7 +113,10 @@ STAGES = (
         ("item", "seed"),
     ),
     StageCommand(
-        "sweep_ddpm", "sweep", "Sample the diffusion model with other samplers, steps and guidance.", ("item",)
+        "sweep_ddpm",
+        "sweep",
+        "Sample the diffusion model with other samplers, steps and guidance.",
+        ("item",),
     ),
     StageCommand("report", "report", "Build reports/ from what the stages measured."),
 )

@@ -43,7 +43,6 @@ DISCRIMINATORS: dict[str, Callable[[int], nn.Module]] = {"R19": r19_discriminato
 
 class Adda(Predictor):
     settings: Settings
-    starts_from_source = True
 
     def __init__(self, settings: Settings, backbone: Backbone) -> None:
         self.settings = settings

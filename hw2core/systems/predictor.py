@@ -1,18 +1,21 @@
 """The base class of systems that classify images."""
 
+from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
 
 from torch import Tensor
 
 from hw2core.engine.system import System
+from hw2core.settings.systems import Training
+from hw2core.systems.backbones import Backbone
 
 
 class Predictor(System):
     """A classifier of images, on the networks "extractor" and "label_head"."""
 
-    starts_from_source: ClassVar[bool] = False
-    """Whether training starts from the weights of the source's own classifier, which `start` loads."""
+    @abstractmethod
+    def __init__(self, settings: Training, backbone: Backbone) -> None:
+        """Build the networks."""
 
     def features(self, images: Tensor) -> Tensor:
         """The features (n, features) of images (n, 3, 28, 28)."""

@@ -5,11 +5,12 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from conftest import complaint
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -93,3 +94,10 @@ def write_tar(path: Path, files: Mapping[str, bytes], mode: str = "w:gz") -> Pat
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
     return path
+
+
+def error_of(call: Callable[[], object]) -> str:
+    """The message of the UserError that the call must raise."""
+    message = complaint(call)
+    assert message is not None
+    return message

@@ -16,24 +16,8 @@ import web_server as web
 from conftest import complaint
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from web_server import (  # noqa: F401
-    CONTENT,
-    PAGE,
-    SIZE,
-    WRONG,
-    Response,
-    Server,
-    download,
-    download_folder,
-    failure,
-    fresh_server,
-    local_only,
-    names,
-    put,
-    recorded_pauses,
-    remote,
-    running_server,
-)
+from web_fixtures import download_folder, fresh_server, local_only, recorded_pauses, running_server  # noqa: F401
+from web_server import CONTENT, PAGE, SIZE, WRONG, Response, Server, download, failure, names, put, remote
 
 from hw2core.data import fetch
 from hw2core.data.fetch import Remote, fetch_files, is_web_page

@@ -10,23 +10,9 @@ from pathlib import Path
 import pytest
 import web_server as web
 from conftest import complaint
-from web_server import (  # noqa: F401
-    CONTENT,
-    SIZE,
-    WRONG,
-    Server,
-    download,
-    download_folder,
-    failure,
-    fresh_server,
-    is_complete,
-    local_only,
-    names,
-    put,
-    recorded_pauses,
-    remote,
-    running_server,
-)
+from drawn import error_of
+from web_fixtures import download_folder, fresh_server, local_only, recorded_pauses, running_server  # noqa: F401
+from web_server import CONTENT, WRONG, Server, failure, is_complete, names, put, remote
 
 from hw2core.data.fetch import Remote, fetch_files, is_valid
 
@@ -58,8 +44,7 @@ def test_invalid_file_is_reported_and_kept(
     server: Server, folder: Path, content: bytes, problem: str
 ) -> None:
     path = put(folder / "file", content)
-    message = complaint(lambda: fetch_files([remote(server.respond("/file", web.ranged()))], folder, None))
-    assert message is not None
+    message = error_of(lambda: fetch_files([remote(server.respond("/file", web.ranged()))], folder, None))
     assert message.startswith(f"data/raw/set/file: {problem}")
     assert message.endswith("; delete it to download it again, or replace it with the right file")
     assert path.read_bytes() == content
@@ -143,8 +128,7 @@ def test_wrong_or_unreadable_contents_are_reported(
     folder: Path, content: bytes, published: str, problem: str
 ) -> None:
     put(folder / "file", content)
-    message = complaint(lambda: fetch_files([packed(published=published)], folder, None))
-    assert message is not None
+    message = error_of(lambda: fetch_files([packed(published=published)], folder, None))
     assert message.startswith(f"data/raw/set/file: {problem}")
 
 
@@ -198,8 +182,7 @@ def test_mirror_can_be_a_folder(
 def test_file_missing_in_a_folder_is_reported(folder: Path, tmp_path: Path, pauses: list[float]) -> None:
     mirror = tmp_path / "mirror"
     (mirror / "file").mkdir(parents=True)
-    message = complaint(lambda: fetch_files([remote()], folder, str(mirror)))
-    assert message is not None
+    message = error_of(lambda: fetch_files([remote()], folder, str(mirror)))
     assert f"({mirror}/file: Is a directory; {mirror}/group/file: No such file or directory)" in message
     assert pauses == []
 
@@ -221,8 +204,7 @@ def test_mirror_that_is_neither_address_nor_folder_is_refused(folder: Path, mirr
 
 @pytest.mark.parametrize("mirror", ["http:///x", "http://[::1/x", "http://127.0.0.1:port", "http://a b"])
 def test_invalid_address_is_reported_on_one_line(folder: Path, pauses: list[float], mirror: str) -> None:
-    message = complaint(lambda: fetch_files([remote()], folder, mirror))
-    assert message is not None
+    message = error_of(lambda: fetch_files([remote()], folder, mirror))
     assert message.startswith("file: not downloaded (")
     assert "\n" not in message
     assert pauses == []
@@ -232,8 +214,7 @@ def test_invalid_address_is_reported_on_one_line(folder: Path, pauses: list[floa
 
 
 def test_passwords_are_not_printed(folder: Path) -> None:
-    message = complaint(lambda: fetch_files([remote()], folder, "http://me:password@127.0.0.1/mirror"))
-    assert message is not None
+    message = error_of(lambda: fetch_files([remote()], folder, "http://me:password@127.0.0.1/mirror"))
     assert message.startswith("file: not downloaded (127.0.0.1: ")
     assert "me:" not in message
 
@@ -273,8 +254,7 @@ def test_all_missing_files_are_reported_together(server: Server, folder: Path) -
         remote(server.respond("/two", web.status(403)), name="two"),
         remote(server.respond("/file", web.ranged())),
     ]
-    message = complaint(lambda: fetch_files(remotes, folder, None))
-    assert message is not None
+    message = error_of(lambda: fetch_files(remotes, folder, None))
     lines = message.splitlines()
     assert [line.partition(":")[0] for line in lines] == ["one", "data/raw/set/altered", "two"]
     assert names(folder) == ["altered", "file"]

@@ -7,6 +7,7 @@ import pytest
 from conftest import complaint
 from drawn import (
     Files,
+    error_of,
     numbered,
     pixels,
     png,
@@ -64,10 +65,9 @@ def test_unreadable_file_is_one_of_the_problems() -> None:
     write_folder(Path("set"), {"a.png": png("a.png"), "b.png": b""})
     tree = open_tree(Path("set"))
     Path("set/a.png").unlink()
-    said = complaint(lambda: read_pictures(tree, tree.files, color))
-    assert said is not None
-    assert said.splitlines()[0].startswith("set/a.png: cannot be read (No such file or directory)")
-    assert said.splitlines()[1].startswith("set/b.png: is empty")
+    message = error_of(lambda: read_pictures(tree, tree.files, color))
+    assert message.splitlines()[0].startswith("set/a.png: cannot be read (No such file or directory)")
+    assert message.splitlines()[1].startswith("set/b.png: is empty")
 
 
 @pytest.fixture

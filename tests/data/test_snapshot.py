@@ -3,7 +3,6 @@
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from drawn import Files, digit_table, face_table, numbered, png, write_folder, write_tar
 
@@ -95,15 +94,3 @@ def test_failed_snapshot_keeps_the_old_one() -> None:
         take(tree, listings, Path("raw"))
     assert [path.name for path in Path("raw").iterdir()] == ["images.zip"]
     assert Path("raw/images.zip").read_bytes() == before
-
-
-def test_every_label_value_is_kept() -> None:
-    labels = np.array([[0, 1, 255], [255, 0, 1]], dtype=np.uint8)
-    tree = open_tree(write_folder(Path("set"), images("", TRAIN[:4])))
-    listings = {
-        "train": Listing(TRAIN[:2], labels, ["A", "B", "C"]),
-        "test": Listing(TRAIN[2:4], labels, ["A", "B", "C"]),
-    }
-    take(tree, listings, Path("raw"))
-    _, copied = open_snapshot(Path("raw"))
-    assert (copied["train"].labels == labels).all()

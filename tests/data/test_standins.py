@@ -10,7 +10,6 @@ from hw2core.data import standins
 from hw2core.data.catalog import EMBEDDED
 from hw2core.engine.images import Split
 from hw2core.settings.models import Embedded
-from hw2core.settings.registry import DATASETS
 
 MARKED = Embedded(seed=0, train=150, test=100, faces_train=100, faces_test=100)
 SETTINGS = MARKED.model_copy(update={"train": 100, "test": 60})
@@ -36,11 +35,6 @@ def all_bytes(splits: dict[str, Split]) -> list[bytes]:
     return [
         array.tobytes() for name in sorted(splits) for array in (splits[name].images, splits[name].labels)
     ]
-
-
-def test_catalog_has_every_embedded_dataset() -> None:
-    assert set(EMBEDDED) == set(DATASETS["embedded"])
-    assert {*DOMAINS, "drawn_faces"} == set(EMBEDDED)
 
 
 @pytest.mark.parametrize("name", DOMAINS)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import complaint
-from drawn import Files, write_folder, write_tar, write_zip
+from drawn import Files, error_of, write_folder, write_tar, write_zip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -98,9 +98,8 @@ def test_broken_and_circular_links_are_reported_together(here: Path) -> None:
     os.symlink("nothing", here / "set" / "broken.png")
     os.symlink("..", here / "set" / "a" / "up")
     os.symlink("../a", here / "set" / "b" / "a")
-    said = complaint(lambda: open_tree(here / "set"))
-    assert said is not None
-    assert sorted(said.splitlines()) == [
+    message = error_of(lambda: open_tree(here / "set"))
+    assert sorted(message.splitlines()) == [
         "remove it",
         "set/a/up: is a link to a folder that contains it",
         "set/b/a/up: is a link to a folder that contains it",
@@ -124,8 +123,8 @@ def test_folder_without_permission_is_reported(here: Path, monkeypatch: pytest.M
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", guarded)
-    said = complaint(lambda: open_tree(here / "set"))
-    assert said == "set/secret/: cannot be read (Permission denied); fix this or remove it"
+    message = complaint(lambda: open_tree(here / "set"))
+    assert message == "set/secret/: cannot be read (Permission denied); fix this or remove it"
 
 
 @pytest.mark.parametrize("kind", ["folder", ".zip", ".tar"])
@@ -156,20 +155,20 @@ def test_missing_path_or_other_file_is_refused(here: Path) -> None:
         "set.tar.gz": "cannot be read as a .tar.gz archive (Not a gzipped file (b'<h')); copy it again",
         "set.tar": "cannot be read as a .tar archive (",
     }.items():
-        said = complaint(lambda path=path: open_tree(here / path))  # type: ignore[misc]
-        assert said is not None
-        assert said.startswith(f"{path}: {what}")
-        assert "\n" not in said
+        message = complaint(lambda path=path: open_tree(here / path))  # type: ignore[misc]
+        assert message is not None
+        assert message.startswith(f"{path}: {what}")
+        assert "\n" not in message
 
 
 @pytest.mark.parametrize("kind", [".zip", ".tar.gz"])
 @pytest.mark.parametrize("name", ["../2.png", "a/../../2.png", "/2.png", "a\\2.png"])
 def test_members_outside_the_archive_are_refused(here: Path, kind: str, name: str) -> None:
     path = write(here, kind, FILES | {name: b""})
-    said = complaint(lambda: open_tree(path))
+    message = complaint(lambda: open_tree(path))
     shown = FileError(name, "", "").place
     assert (
-        said
+        message
         == f"{path}/{shown}: is not a path inside the archive; repack the archive with regular files only"
     )
 
@@ -182,8 +181,10 @@ def test_duplicate_member_is_refused(here: Path) -> None:
         tar.addfile(tarfile.TarInfo("b/2.png"))
         tar.addfile(tarfile.TarInfo("b/2.png"))
     for path, name in (("set.zip", "./b/2.png"), ("set.tar", "b/2.png")):
-        said = complaint(lambda path=path: open_tree(here / path))  # type: ignore[misc]
-        assert said == f"{path}/{name}: is in the archive twice; repack the archive with regular files only"
+        message = complaint(lambda path=path: open_tree(here / path))  # type: ignore[misc]
+        assert (
+            message == f"{path}/{name}: is in the archive twice; repack the archive with regular files only"
+        )
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
@@ -192,9 +193,8 @@ def test_links_and_devices_in_a_tar_are_refused(here: Path, kind: bytes) -> None
         member = tarfile.TarInfo("b/odd.png")
         member.type, member.linkname = kind, "/etc/passwd"
         archive.addfile(member)
-    said = complaint(lambda: open_tree(here / "set.tar"))
-    assert said is not None
-    assert said.startswith("set.tar/b/odd.png: is a link, a device or a sparse file; ")
+    message = error_of(lambda: open_tree(here / "set.tar"))
+    assert message.startswith("set.tar/b/odd.png: is a link, a device or a sparse file; ")
 
 
 def zip_with(path: Path, change: str) -> None:
@@ -224,8 +224,8 @@ def zip_with(path: Path, change: str) -> None:
 )
 def test_unsupported_zip_members_are_refused(here: Path, change: str, what: str) -> None:
     zip_with(here / "set.zip", change)
-    said = complaint(lambda: open_tree(here / "set.zip"))
-    assert said == f"set.zip/b/odd.png: {what}; repack the archive with regular files only"
+    message = complaint(lambda: open_tree(here / "set.zip"))
+    assert message == f"set.zip/b/odd.png: {what}; repack the archive with regular files only"
 
 
 @pytest.mark.parametrize("kind", [*TARS])
@@ -236,10 +236,10 @@ def test_truncated_tar_is_refused(here: Path, kind: str) -> None:
     end = whole.rstrip(b"\0") if kind == ".tar" else whole
     for length in {0, 1, 512, 1024, 1536, len(end) // 2, len(end) - 9} & set(range(len(end))):
         path.write_bytes(whole[:length])
-        said = complaint(lambda: open_tree(path))
-        assert said is not None, length
-        assert said.startswith(f"{path}: cannot be read as a {kind} archive (")
-        assert "\n" not in said
+        message = complaint(lambda: open_tree(path))
+        assert message is not None, length
+        assert message.startswith(f"{path}: cannot be read as a {kind} archive (")
+        assert "\n" not in message
 
 
 def test_damaged_tar_header_does_not_hide_later_members(here: Path) -> None:
@@ -275,11 +275,11 @@ def test_damaged_archive_is_refused_or_gives_the_same_files(
     content[at % len(content)] = byte
     path.write_bytes(content)
     read: Files = {}
-    said = complaint(lambda: read.update(contents(open_tree(path))))
-    if said is None:
+    message = complaint(lambda: read.update(contents(open_tree(path))))
+    if message is None:
         assert list(read.values()) == list(files.values())
     else:
-        assert "\n" not in said
+        assert "\n" not in message
 
 
 def test_sparse_files_of_a_tar_are_refused(here: Path) -> None:

@@ -1,20 +1,17 @@
-"""A local web server whose responses a test defines, including the faults of real servers, and its fixtures."""
+"""A local web server whose responses a test defines, including the faults of real servers."""
 
 import hashlib
 import random
 import socket
 import struct
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
-import pytest
-from conftest import complaint
+from drawn import error_of
 
-from hw2core.data import fetch
 from hw2core.data.fetch import Remote, fetch_files
 
 CONTENT = random.Random(0).randbytes(300_000)
@@ -206,8 +203,7 @@ def download(
 
 def failure(folder: Path, *addresses: str) -> str:
     """The one-line error message if no address serves the file."""
-    message = complaint(lambda: fetch_files([remote(*addresses)], folder, None))
-    assert message is not None
+    message = error_of(lambda: fetch_files([remote(*addresses)], folder, None))
     assert "\n" not in message
     assert not (folder / "file").exists()
     return message
@@ -216,47 +212,3 @@ def failure(folder: Path, *addresses: str) -> str:
 def is_complete(folder: Path) -> bool:
     """The file is valid, and the folder contains nothing else."""
     return (folder / "file").read_bytes() == CONTENT and names(folder) == ["file"]
-
-
-@pytest.fixture(scope="module")
-def running_server() -> Iterator[Server]:
-    with Server() as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(name="server")
-def fresh_server(running_server: Server) -> Iterator[Server]:
-    running_server.reset()
-    yield running_server
-    assert not running_server.errors
-
-
-@pytest.fixture(autouse=True)
-def local_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    connect = socket.create_connection
-
-    def connect_locally(address: tuple[str, int], *arguments: Any, **options: Any) -> socket.socket:
-        assert address[0] == "127.0.0.1", address
-        return connect(address, *arguments, **options)
-
-    monkeypatch.setattr(socket, "create_connection", connect_locally)
-    monkeypatch.setenv("no_proxy", "*")
-
-
-@pytest.fixture(autouse=True, name="pauses")
-def recorded_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The requested pauses, none of which is made."""
-    requested: list[float] = []
-    monkeypatch.setattr(fetch, "pause", requested.append)
-    return requested
-
-
-@pytest.fixture(name="folder")
-def download_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The download folder of a dataset in a scratch workspace."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "data" / "raw" / "set"

@@ -1,4 +1,4 @@
-"""The order of training: every epoch a permutation, every batch a function of the step alone."""
+"""The training order: every epoch is a permutation, and every batch depends on the step alone."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False
 
 
 def numbered(count: int) -> ImageSet:
-    """Images that are labeled by their number, and black but for the first pixel, which holds it."""
+    """Black images whose label and first pixel are their index."""
     images = torch.zeros((count, 2, 2, 3), dtype=torch.uint8)
     images[:, 0, 0, 0] = torch.arange(count)
     return ImageSet(images, torch.arange(count), CPU)
@@ -38,17 +38,15 @@ def test_every_batch_is_full(count: int, batch: int) -> None:
     assert all(len(part) == batch for k in range(5) for part in shuffle.at(k))
 
 
-@given(count=counts, batch=batches, asked=st.lists(st.integers(0, 40), max_size=8), k=st.integers(0, 40))
-def test_a_batch_does_not_depend_on_what_was_asked_before(
-    count: int, batch: int, asked: list[int], k: int
-) -> None:
+@given(count=counts, batch=batches, earlier=st.lists(st.integers(0, 40), max_size=8), k=st.integers(0, 40))
+def test_batch_does_not_depend_on_earlier_calls(count: int, batch: int, earlier: list[int], k: int) -> None:
     shuffle = Shuffle(numbered(count), batch, "test")
-    for other in asked:
+    for other in earlier:
         shuffle.at(other)
     assert torch.equal(shuffle.at(k)[1], Shuffle(numbered(count), batch, "test").at(k)[1])
 
 
-def test_epochs_differ_and_so_do_names() -> None:
+def test_epochs_and_names_give_different_orders() -> None:
     def order(*names: str | int) -> list[list[int]]:
         shuffle = Shuffle(numbered(30), 30, *names)
         return [shuffle.at(k)[1].tolist() for k in range(3)]
@@ -59,7 +57,7 @@ def test_epochs_differ_and_so_do_names() -> None:
     assert first not in order("order", "seed 0")
 
 
-def test_a_batch_holds_the_images_of_its_labels() -> None:
+def test_images_and_labels_of_a_batch_match() -> None:
     images, labels = Shuffle(numbered(20), 8, "test").at(4)  # across the end of the second epoch
     assert images.shape == (8, 3, 2, 2)
     assert torch.equal(images[:, 0, 0, 0], labels / 127.5 - 1)
@@ -67,19 +65,19 @@ def test_a_batch_holds_the_images_of_its_labels() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 4, 9])
-def test_a_set_is_divided_without_loss_and_without_overlap(count: int) -> None:
+def test_divide_is_a_partition(count: int) -> None:
     first, last = numbered(10).divide(count)
     assert first.labels.tolist() == list(range(10 - count))
     assert last.labels.tolist() == list(range(10 - count, 10))
     assert len(first) + len(last) == 10
 
 
-def test_the_first_images_are_the_first() -> None:
+def test_first_images() -> None:
     assert numbered(10).first(3).labels.tolist() == [0, 1, 2]
     assert len(numbered(10).first(30)) == 10
 
 
-def test_a_split_comes_to_the_device_as_bytes_and_with_labels_that_count() -> None:
+def test_resident_images_are_uint8_and_labels_int64() -> None:
     split = Split(np.full((2, 4, 4, 3), 9, dtype=np.uint8), np.array([3, 1], dtype=np.uint8))
     images = resident(split, CPU)
     assert images.images.dtype == torch.uint8
@@ -88,7 +86,7 @@ def test_a_split_comes_to_the_device_as_bytes_and_with_labels_that_count() -> No
     assert (images.images == 9).all()
 
 
-def test_a_resident_set_is_a_copy() -> None:
+def test_resident_images_are_a_copy() -> None:
     split = Split(np.zeros((2, 4, 4, 3), dtype=np.uint8), np.zeros(2, dtype=np.uint8))
     images = resident(split, CPU)
     split.images[:] = 255

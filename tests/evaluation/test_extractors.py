@@ -73,7 +73,9 @@ def test_features_equal_those_of_pytorch_fid(
     expected = fid_score.get_activations(
         files, original_inception, batch_size=10, device="cpu", num_workers=0
     )
-    found = extract(inception(weights), images[:4], choose_device(params.engine), tmp_path / "cache", "images")
+    found = extract(
+        inception(weights), images[:4], choose_device(params.engine), tmp_path / "cache", "images"
+    )
     assert found.values.shape == (4, 2048)
     scale = np.abs(expected).max()
     assert np.abs(found.values.numpy() - expected).max() < 1e-5 * scale

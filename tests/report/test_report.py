@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from conftest import Raw, complaint, small_raw
 from fabricated import DEVICE, fabricate
@@ -14,6 +15,7 @@ from PIL import Image
 from hw2core.engine.journal import read_json, write_metrics
 from hw2core.layout import Layout
 from hw2core.report import references
+from hw2core.report.results import adaptation_table
 from hw2core.report.sections import Figures
 from hw2core.settings import Params
 from hw2core.settings.models import Report
@@ -153,6 +155,14 @@ def test_the_printed_accuracies_are_the_evaluations(full: Layout) -> None:
         for seed in (0, 1)
     )
     assert row[column] == f"{(a + b) / 2:.1f}\u00a0±\u00a0{abs(a - b) / 2**0.5:.1f}"
+
+
+def test_the_tables_have_the_printed_numbers(full: Layout) -> None:
+    table = pd.read_csv(full.reports / "tables" / "accuracy_last.csv").set_index("pair")
+    expected = adaptation_table(FULL, full, "last").set_index("pair")
+    pd.testing.assert_frame_equal(table, expected, rtol=1e-5)
+    names = {path.stem for path in (full.reports / "tables").iterdir()}
+    assert names == {"accuracy_last", "accuracy_chosen", "selection", "faces", "digits"}
 
 
 def test_every_system_prints_its_layers_and_parameters(full: Layout) -> None:

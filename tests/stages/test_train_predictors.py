@@ -293,53 +293,53 @@ def test_an_interrupted_adapter_resumes_and_leaves_the_same_bytes(
 
 
 @pytest.fixture
-def training(workspace: Workspace, device: Device, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Where the training of a method, or the target's classifier, would keep its checkpoint now."""
+def checkpoints(
+    workspace: Workspace, device: Device, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], dict[str, str]]:
+    """Where the target's classifier and two adapters would keep their checkpoints now."""
     found: list[Job[Any]] = []
     monkeypatch.setattr(job, "run", lambda the_job, *_: found.append(the_job))
 
-    def checkpoint_of(method: str) -> str:
+    def folders() -> dict[str, str]:
         params = load_params(workspace.layout.params)
-        if method == "classifier":
-            train_classifier(params, workspace.layout, TARGET, 0)
-        else:
+        found.clear()
+        train_classifier(params, workspace.layout, TARGET, 0)
+        for method in ("dann", "adda"):
             train_adapter(params, workspace.layout, method, PAIR, 0)
-        return str(job.checkpoint_folder(found[-1], params.engine, workspace.layout, device))
+        return {
+            one.stage.removeprefix("train_"): str(
+                job.checkpoint_folder(one, params.engine, workspace.layout, device)
+            )
+            for one in found
+        }
 
-    return checkpoint_of
+    return folders
 
 
-PARAMS = [("backbone", "LeNet"), ("data.val_fraction", 0.2), ("engine.evaluate_every", 2)]
-
-
-@pytest.mark.parametrize("method", ["classifier", "dann", "adda"])
-@pytest.mark.parametrize(("path", "value"), PARAMS)
-def test_a_checkpoint_of_other_params_is_not_resumed(
-    workspace: Workspace, training: Callable[[str], str], method: str, path: str, value: Any
+def test_a_checkpoint_is_resumed_only_with_the_same_params_images_and_start(
+    workspace: Workspace, checkpoints: Callable[[], dict[str, str]]
 ) -> None:
-    before = training(method)
-    assert training(method) == before
-    workspace.change(path, value)
-    assert training(method) != before
-
-
-def test_a_checkpoint_belongs_to_its_own_images_and_start(
-    workspace: Workspace, training: Callable[[str], str]
-) -> None:
-    methods = ("classifier", "dann", "adda")
-
-    def changed(change: Callable[[], object]) -> set[str]:
-        before = {method: training(method) for method in methods}
-        change()
-        return {method for method in methods if training(method) != before[method]}
-
+    every = {"classifier", "dann", "adda"}
     start = f"models/train_classifier/{SOURCE}/seed0.safetensors"
-    assert changed(lambda: workspace.change("dann.lambda_max", 0.9)) == {"dann"}
-    assert changed(lambda: workspace.change("classifier.lr", 0.5)) == {"classifier"}
-    assert changed(lambda: workspace.change("data.color_jitter", [])) == {"classifier"}
-    assert changed(lambda: workspace.change("data.color_jitter", [SOURCE])) == {"dann", "adda"}
-    assert changed(lambda: change_images(workspace, TARGET, "train", other_labels)) == set(methods)
-    assert changed(lambda: change_images(workspace, SOURCE, "test", other_labels)) == {"dann", "adda"}
-    other = f"models/train_classifier/{TARGET}/seed0.safetensors"
-    content = (workspace.root / other).read_bytes()
-    assert changed(lambda: workspace.damage(start, lambda _: content)) == {"adda"}
+    other = (workspace.root / f"models/train_classifier/{TARGET}/seed0.safetensors").read_bytes()
+    changes: list[tuple[Callable[[], object], set[str]]] = [
+        (lambda: None, set()),
+        (lambda: workspace.change("engine.checkpoint_every", 2), set()),
+        (lambda: workspace.change("engine.evaluate_every", 2), every),
+        (lambda: workspace.change("backbone", "LeNet"), every),
+        (lambda: workspace.change("data.val_fraction", 0.2), every),
+        (lambda: workspace.change("dann.lambda_max", 0.9), {"dann"}),
+        (lambda: workspace.change("classifier.lr", 0.5), {"classifier"}),
+        (lambda: workspace.change("data.color_jitter", []), {"classifier"}),
+        (lambda: workspace.change("data.color_jitter", [SOURCE]), {"dann", "adda"}),
+        (lambda: change_images(workspace, TARGET, "train", other_labels), every),
+        (lambda: change_images(workspace, SOURCE, "test", other_labels), {"dann", "adda"}),
+        (lambda: workspace.damage(start, lambda _: other), {"adda"}),
+    ]
+    before = checkpoints()
+    assert before.keys() == every
+    for number, (change, affected) in enumerate(changes):
+        change()
+        after = checkpoints()
+        assert {name for name in every if after[name] != before[name]} == affected, number
+        before = after

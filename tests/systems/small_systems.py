@@ -63,14 +63,18 @@ def settings(name: str, **changes: Any) -> Any:
     return type(section)(**section.model_dump() | small | changes)
 
 
-def build(name: str, *, backbone: str = "R19", seed: int = 0, **changes: Any) -> Any:
-    """A system as its training begins."""
+def class_of(name: str) -> Any:
+    """Class SnganGp of systems/sngan_gp.py for sngan_gp."""
     kind = name.partition("/")[0]
     module = importlib.import_module(f"hw2core.systems.{kind}")
-    system_class = getattr(module, "".join(part.capitalize() for part in kind.split("_")))
+    return getattr(module, "".join(part.capitalize() for part in kind.split("_")))
+
+
+def build(name: str, *, backbone: str = "R19", seed: int = 0, **changes: Any) -> Any:
+    """A system as its training begins."""
     seed_torch("initial weights", seed)
-    arguments = (BACKBONES[backbone],) if kind in PREDICTORS else ()
-    return system_class(settings(name, **changes), *arguments)
+    arguments = (BACKBONES[backbone],) if name in PREDICTORS else ()
+    return class_of(name)(settings(name, **changes), *arguments)
 
 
 def uniform(count: int, size: int, seed: int = 0) -> Tensor:

@@ -1,95 +1,86 @@
-"""ADDA: the source's side stands still, the target's starts from it, and the critic learns from neither's shadow."""
+"""ADDA: the source's networks are frozen, the target extractor starts from the source's, the discriminator is weak."""
 
 import copy
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from small_systems import batch, build, step
+from torch import nn
 
-from hw2core.settings import Params
-from hw2core.systems.adda import SOURCE, Adda
-from hw2core.systems.classifier import Classifier
+from hw2core.systems.backbones import SOURCE
 
 
-def build(params: Params, **changes: Any) -> Adda:
-    """ADDA started from a classifier with random weights and batch-norm figures of its own."""
-    torch.manual_seed(0)
-    classifier = Classifier(params.classifier, "R19")
-    classifier.step((torch.rand(10, 3, 28, 28), torch.arange(10)), 0)
-    system = Adda(params.adda.model_copy(update=changes), "R19")
-    system.source_classifier.load_state_dict(classifier.networks.state_dict())
-    system.start()
+def started(**changes: Any) -> Any:
+    """ADDA started from a classifier with batch-norm statistics of its own."""
+    classifier = build("classifier", seed=2)
+    step(classifier, "classifier", 0)
+    system = build("adda", **changes)
+    system.start(classifier.networks.state_dict())
     return system
 
 
-def batch() -> tuple[Tensor, Tensor, Tensor]:
-    random = torch.Generator().manual_seed(1)
-    source, target = (torch.rand((n, 3, 28, 28), generator=random) * 2 - 1 for n in (12, 10))
-    return source, torch.arange(12) % 10, target
-
-
-def test_the_targets_extractor_starts_as_the_sources(params: Params) -> None:
-    system = build(params)
+def test_it_starts_from_the_source_with_both_extractors() -> None:
+    system = started()
+    assert ADAPTER_SETTINGS["adda"].starts_from_source
     source, target = (system.networks[name].state_dict() for name in ("source_extractor", "extractor"))
     assert all(torch.equal(source[key], target[key]) for key in source)
-    system.networks.eval()
-    images = batch()[2]
-    assert torch.equal(
-        system.logits(images),
-        system.networks["label_head"](system.networks["source_extractor"](images)),
-    )
+    assert source["1.running_mean"].any()
+    assert system.networks["source_extractor"] is not system.networks["extractor"]
 
 
-def test_the_sources_extractor_and_the_label_head_stay_as_they_are(params: Params) -> None:
-    """Their batch norm too, though the loop puts everything into training mode."""
-    system = build(params)
+def test_the_source_extractor_and_the_label_head_are_frozen() -> None:
+    """So are their batch-norm statistics, although the loop sets training mode everywhere."""
+    system = started()
     before = copy.deepcopy(system.networks.state_dict())
     system.networks.train()
     for k in range(3):
-        system.step(batch(), k)
+        step(system, "adda", k)
     after = system.networks.state_dict()
     for key, value in before.items():
-        part = key.partition(".")[0]
-        still = part in ("source_extractor", "label_head")
-        assert torch.equal(value, after[key]) or not still, key
+        frozen = key.partition(".")[0] in ("source_extractor", "label_head")
+        assert torch.equal(value, after[key]) or not frozen, key
     assert not torch.equal(before["extractor.0.weight"], after["extractor.0.weight"])
-    assert not torch.equal(before["critic.0.weight"], after["critic.0.weight"])
+    assert not torch.equal(before["discriminator.0.weight"], after["discriminator.0.weight"])
 
 
-def test_the_critics_step_leaves_the_extractor_and_the_extractors_step_the_critic(params: Params) -> None:
-    system = build(params)
-    critic, extractor = (
-        {id(weight) for group in system.optimizers[name].param_groups for weight in group["params"]}
-        for name in ("critic", "extractor")
+def test_the_losses_are_those_of_the_paper() -> None:
+    """L_D classifies both domains; L_M, of the updated discriminator, has inverted labels."""
+    system = started(augment="none", label_smoothing=0.0)
+    system.networks.eval()
+    plain = copy.deepcopy(system.networks)
+    source, _, target = batch("adda")
+    losses = system.step((source, torch.zeros(12), target), 0)
+
+    def log_probs(networks: nn.ModuleDict, extractor: str, images: torch.Tensor) -> torch.Tensor:
+        return networks["discriminator"](plain[extractor](images)).log_softmax(1)
+
+    d_loss = (
+        -log_probs(plain, "source_extractor", source)[:, 0].mean()
+        - log_probs(plain, "extractor", target)[:, 1].mean()
     )
-    assert critic == {id(weight) for weight in system.networks["critic"].parameters()}
-    assert extractor == {id(weight) for weight in system.networks["extractor"].parameters()}
+    assert losses["discriminator_loss"].item() == pytest.approx(d_loss.item(), rel=1e-4)
+    adv_loss = -log_probs(system.networks, "extractor", target)[:, 0].mean()
+    assert losses["adv_loss"].item() == pytest.approx(adv_loss.item(), rel=1e-4)
 
 
-def test_a_smoothed_critic_is_told_apart_by_hand(params: Params) -> None:
+def test_label_smoothing_of_the_discriminator() -> None:
     """With smoothing s the source's label is (1 - s/2, s/2)."""
-    system = build(params, smoothing=0.2)
-    system.networks["critic"] = nn.Identity()
-    verdict = torch.tensor([[2.0, -1.0], [0.0, 3.0]])
-    log = verdict.log_softmax(1)
-    expected = -(0.9 * log[:, 0] + 0.1 * log[:, 1]).mean()
-    assert torch.allclose(system.told_apart(verdict, SOURCE), expected)
+    system = started(label_smoothing=0.2)
+    system.networks["discriminator"] = nn.Identity()
+    logits = torch.tensor([[2.0, -1.0], [0.0, 3.0]])
+    log_probs = logits.log_softmax(1)
+    expected = -(0.9 * log_probs[:, 0] + 0.1 * log_probs[:, 1]).mean()
+    assert torch.allclose(system.domain_loss(logits, SOURCE), expected)
 
 
 @pytest.mark.parametrize(
-    ("critic", "weights"),
+    ("discriminator", "parameters"),
     [
         ("R19", 768 * 500 + 500 + 500 * 2 + 2),
         ("R20", 768 * 200 + 200 + 200 * 200 + 200 + 200 * 2 + 2),
     ],
 )
-def test_the_critics_are_those_of_the_reports(params: Params, critic: str, weights: int) -> None:
-    network = build(params, critic=critic).networks["critic"]
-    assert sum(weight.numel() for weight in network.parameters()) == weights
-
-
-def test_the_two_optimizers_have_their_own_rates(params: Params) -> None:
-    system = build(params, lr=0.004, critic_lr=0.0007)
-    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in system.optimizers.items()}
-    assert rates == {"extractor": 0.004, "critic": 0.0007}
+def test_the_discriminators_are_those_of_the_reports(discriminator: str, parameters: int) -> None:
+    network = build("adda", discriminator=discriminator).networks["discriminator"]
+    assert sum(weight.numel() for weight in network.parameters()) == parameters

@@ -1,5 +1,6 @@
 """GAN losses, penalties, differentiable augmentation and health metrics, against cases computed by hand."""
 
+import copy
 import math
 
 import pytest
@@ -182,6 +183,23 @@ def test_real_and_fake_images_are_separate_batches_with_the_same_augmentation() 
     system.step((torch.ones(6, 3, 32, 32),), 0)
     assert [len(images) for images in shown] == [6, 6, 6]
     assert all(images.std() > 0 for images in shown)  # constant images vary by augmentation
+
+
+@pytest.mark.parametrize("mover", ["generator", "discriminator"])
+def test_descend_updates_one_network_alone_and_returns_its_gradient_norm(mover: str) -> None:
+    system = build("dcgan4")
+    other = "discriminator" if mover == "generator" else "generator"
+    before = {name: copy.deepcopy(network.state_dict()) for name, network in system.networks.items()}
+    norm = system.descend(mover, system.discriminate(system.fake(6)).mean())
+    gradients = [weight.grad for weight in system.networks[mover].parameters()]
+    assert norm.item() == pytest.approx(sum(one.square().sum().item() for one in gradients) ** 0.5, rel=1e-4)
+    assert all(weight.grad is None for weight in system.networks[other].parameters())
+    weights = dict(system.networks.named_parameters())
+    assert all(
+        torch.equal(weights[f"{name}.{key}"], before[name][key]) == (name == other)
+        for name, network in system.networks.items()
+        for key, _ in network.named_parameters()
+    )
 
 
 # --- health -----------------------------------------------------------------------------------------------------

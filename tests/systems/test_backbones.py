@@ -1,11 +1,13 @@
 """The backbones are those of the reference reports, layer by layer."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import nn
 
-from hw2core.settings import Dann
-from hw2core.systems.backbones import BACKBONES, AgainstZero
+from hw2core.settings import Params
+from hw2core.systems.backbones import BACKBONES, BinaryToTwoLogits
 
 R19 = {
     # C(3,32,5) BN ReLU Pool2, C(32,48,5) BN ReLU Pool2, flatten 768
@@ -81,25 +83,20 @@ WEIGHTS = {
         "domain_head": linear(128, 100) + linear(100, 2),
     },
 }
-"""How many weights each part has, layer by layer as the reports print them."""
+"""The number of parameters of each part, layer by layer as the reports print them."""
 
 
 @pytest.mark.parametrize("arch", list(BACKBONES))
-def test_every_part_has_as_many_weights_as_its_layers_by_hand(arch: str) -> None:
-    parts = BACKBONES[arch]()
+def test_every_part_has_the_parameters_of_its_layers(arch: str) -> None:
+    parts = {name: getattr(BACKBONES[arch], name)() for name in WEIGHTS[arch]}
     assert {
         name: sum(weight.numel() for weight in part.parameters()) for name, part in parts.items()
     } == WEIGHTS[arch]
 
 
-def test_r20s_and_r21s_extractors_end_in_512_features() -> None:
-    for arch in ("R20", "R21"):
-        assert BACKBONES[arch]()["extractor"].eval()(torch.zeros(1, 3, 28, 28)).shape == (1, 512)
-
-
-def test_a_sigmoids_logit_against_zero_gives_the_sigmoids_probabilities() -> None:
+def test_two_logits_have_the_probabilities_of_the_sigmoid() -> None:
     logits = torch.tensor([[-2.0], [0.0], [3.0]])
-    assert torch.allclose(AgainstZero()(logits).softmax(1)[:, 1:], logits.sigmoid())
+    assert torch.allclose(BinaryToTwoLogits()(logits).softmax(1)[:, 1:], logits.sigmoid())
 
 
 def layers(network: nn.Module) -> list[tuple[str, int]]:
@@ -112,29 +109,27 @@ def layers(network: nn.Module) -> list[tuple[str, int]]:
 
 
 @pytest.mark.parametrize("part", list(R19))
-def test_r19_has_the_layers_and_weights_of_the_report(part: str) -> None:
-    assert layers(BACKBONES["R19"]()[part]) == R19[part]
-
-
-def test_r19_drops_half_of_the_label_heads_units() -> None:
-    assert BACKBONES["R19"]()["label_head"][2].p == 0.5
+def test_r19_has_the_layers_of_the_report(part: str) -> None:
+    network = getattr(BACKBONES["R19"], part)()
+    assert layers(network) == R19[part]
+    assert all(layer.p == 0.5 for layer in network.modules() if isinstance(layer, nn.Dropout))
 
 
 @pytest.mark.parametrize("arch", [arch for arch in BACKBONES if arch != "LeNet"])
 def test_no_extractor_that_dann_was_run_on_has_dropout(arch: str) -> None:
-    """R19's finding, whose ADDA's LeNet has some."""
-    kinds = {type(layer).__name__ for layer in BACKBONES[arch]()["extractor"].modules()}
+    """R19's finding. Its LeNet, used for ADDA only, has dropout."""
+    kinds = {type(layer).__name__ for layer in BACKBONES[arch].extractor().modules()}
     assert not [kind for kind in kinds if "Dropout" in kind]
 
 
 @pytest.mark.parametrize("arch", list(BACKBONES))
-def test_a_backbone_takes_digits_to_ten_classes_and_two_domains(arch: str) -> None:
-    parts = BACKBONES[arch]().eval()
-    features = parts["extractor"](torch.zeros(2, 3, 28, 28))
-    assert features.ndim == 2
-    assert parts["label_head"](features).shape == (2, 10)
-    assert parts["domain_head"](features).shape == (2, 2)
+def test_a_backbone_maps_digits_to_ten_classes_and_two_domains(arch: str) -> None:
+    backbone = BACKBONES[arch]
+    features = backbone.extractor().eval()(torch.zeros(2, 3, 28, 28))
+    assert features.shape == (2, backbone.features)
+    assert backbone.label_head().eval()(features).shape == (2, 10)
+    assert backbone.domain_head().eval()(features).shape == (2, 2)
 
 
-def test_every_backbone_that_params_know_is_there() -> None:
-    assert set(BACKBONES) == set(Dann.model_fields["arch"].annotation.__args__)  # type: ignore[union-attr]
+def test_params_accept_exactly_these_backbones() -> None:
+    assert set(BACKBONES) == set(get_args(Params.model_fields["backbone"].annotation))

@@ -84,7 +84,7 @@ def test_it_trains_in_mixed_precision(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in PREDICTORS if name != "adda"])
 def test_a_predictor_memorizes_a_small_batch_in_forty_steps(name: str) -> None:
-    """ADDA does not: only its first stage, the classifier, reads labels."""
+    """ADDA need not: it starts from the source's classifier, which learned the labels."""
     system = build(name, lr=1e-3, steps=40)
     shown = batch(name)
     for k in range(40):

@@ -154,7 +154,10 @@ def test_lazy_penalties_are_scaled_by_their_interval() -> None:
         penalized.append((losses["r1"].item() > 0, losses["path_length_penalty"].item() > 0))
     assert penalized == [(k % 3 == 0, k % 2 == 0) for k in range(6)]
 
-    lazy, eager = build("stylegan2", r1_every=3, diffaugment=[]), build("stylegan2", r1_every=1, diffaugment=[])
+    lazy, eager = (
+        build("stylegan2", r1_every=3, diffaugment=[]),
+        build("stylegan2", r1_every=1, diffaugment=[]),
+    )
     ratios = []
     for system in (lazy, eager):
         seed_torch("step")

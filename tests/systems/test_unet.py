@@ -1,4 +1,4 @@
-"""The U-Nets: R22's has the weights that its printed layers have, and both do with labels what they promise."""
+"""The U-Nets: R22's have the parameters of their printed layers, and all use time step and label as documented."""
 
 import math
 from typing import Any
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 from hw2core.systems.unet import (
     NULL_LABEL,
     UNETS,
-    Attention,
-    Condition,
+    Embedding,
     ResidualDoubleConv,
-    doubled,
-    sinusoids,
+    SelfAttention,
+    sinusoidal_embedding,
+    upsample_bilinear,
 )
 
 every_unet = pytest.mark.parametrize("arch", UNETS)
 
 
 def build(arch: str, width: int = 8) -> nn.Module:
-    """A U-Net in which every layer counts: none begins at zero."""
+    """A U-Net without layers whose weights start at zero."""
     torch.manual_seed(0)
     network = UNETS[arch](10, width)
     for weight in network.parameters():
@@ -31,12 +31,12 @@ def build(arch: str, width: int = 8) -> nn.Module:
 
 
 def inputs(count: int = 6) -> tuple[Tensor, Tensor, Tensor]:
-    random = torch.Generator().manual_seed(1)
-    images = torch.randn((count, 3, 28, 28), generator=random)
-    return images, torch.randint(1, 1001, (count,), generator=random), torch.arange(count) % 10
+    rng = torch.Generator().manual_seed(1)
+    images = torch.randn((count, 3, 28, 28), generator=rng)
+    return images, torch.randint(1, 1001, (count,), generator=rng), torch.arange(count) % 10
 
 
-def weights(network: nn.Module) -> int:
+def parameter_count(network: nn.Module) -> int:
     return sum(weight.numel() for weight in network.parameters())
 
 
@@ -95,74 +95,73 @@ BOTTLENECK = {
 
 
 @pytest.mark.parametrize(("arch", "count"), [("R22a", 15_664_515), ("R22b", 23_335_299)])
-def test_r22s_network_has_as_many_weights_as_its_printed_layers(arch: str, count: int) -> None:
-    assert weights(UNETS[arch](10, 64)) == sum(PRINTED.values()) + BOTTLENECK[arch] == count
+def test_r22s_networks_have_the_parameters_of_their_printed_layers(arch: str, count: int) -> None:
+    assert parameter_count(UNETS[arch](10, 64)) == sum(PRINTED.values()) + BOTTLENECK[arch] == count
 
 
 @every_unet
-def test_the_guess_has_the_images_size(arch: str) -> None:
+def test_the_prediction_has_the_images_size(arch: str) -> None:
     assert build(arch)(*inputs()).shape == (6, 3, 28, 28)
 
 
 @every_unet
-def test_every_pixel_of_the_frame_is_read_and_written(arch: str) -> None:
+def test_the_receptive_field_of_every_pixel_is_the_whole_image(arch: str) -> None:
     network = build(arch)
-    images, times, labels = inputs(1)
+    images, t, labels = inputs(1)
     images.requires_grad_()
-    guess = network(images, times, labels)
-    assert (guess.std() > 0).all()
-    (reach,) = torch.autograd.grad(guess[0, :, 0, 0].sum(), images)
-    assert (reach[0].abs().sum(0) > 0).all()  # from corner to corner, by attention
-    (reach,) = torch.autograd.grad(network(images, times, labels)[0, :, 27, 27].sum(), images)
-    assert (reach[0].abs().sum(0) > 0).all()
+    predicted = network(images, t, labels)
+    for corner in (0, 27):
+        output = predicted[0, :, corner, corner].sum()
+        (gradient,) = torch.autograd.grad(output, images, retain_graph=True)
+        assert (gradient[0].abs().sum(0) > 0).all()
 
 
 @every_unet
 @pytest.mark.parametrize("changed", ["time", "label"])
-def test_the_guess_depends_on_time_and_label(arch: str, changed: str) -> None:
+def test_the_prediction_depends_on_time_step_and_label(arch: str, changed: str) -> None:
     network = build(arch)
-    images, times, labels = inputs()
-    other = (images, times % 1000 + 1, labels) if changed == "time" else (images, times, (labels + 1) % 10)
-    difference = (network(*other) - network(images, times, labels)).flatten(1).abs().amax(1)
+    images, t, labels = inputs()
+    other = (images, t % 1000 + 1, labels) if changed == "time" else (images, t, (labels + 1) % 10)
+    difference = (network(*other) - network(images, t, labels)).flatten(1).abs().amax(1)
     assert (difference > 1e-5).all()
 
 
 @every_unet
-def test_each_image_is_guessed_by_itself(arch: str) -> None:
-    """Guided and unguided halves in one batch rest on it."""
+def test_images_of_a_batch_are_independent(arch: str) -> None:
+    """Guidance evaluates the conditional and the unconditional prediction in one batch."""
     network = build(arch)
-    images, times, labels = inputs()
+    images, t, labels = inputs()
     labels[2] = NULL_LABEL
-    together = network(images, times, labels)
+    joint = network(images, t, labels)
     for i in range(len(images)):
-        alone = network(images[i : i + 1], times[i : i + 1], labels[i : i + 1])
-        assert torch.allclose(alone[0], together[i], atol=1e-5)
+        alone = network(images[i : i + 1], t[i : i + 1], labels[i : i + 1])
+        assert torch.allclose(alone[0], joint[i], atol=1e-5)
 
 
 @every_unet
-def test_every_weight_learns(arch: str) -> None:
+def test_every_weight_has_a_gradient(arch: str) -> None:
     network = build(arch)
     network(*inputs()).square().mean().backward()
-    idle = {
+    without_gradient = {
         name
         for name, weight in network.named_parameters()
         if weight.grad is None or not weight.grad.isfinite().all() or not weight.grad.any()
     }
-    assert not idle
+    assert not without_gradient
 
 
-def test_nobody_is_no_label_at_all() -> None:
+def test_the_null_label_adds_nothing_to_the_time_embedding() -> None:
     torch.manual_seed(0)
-    condition = Condition(10, 32)
-    times = torch.tensor([3, 500])
-    nobody = condition(times, torch.tensor([NULL_LABEL, NULL_LABEL]))
-    assert torch.equal(nobody, sinusoids(times, 32))
-    labeled = condition(times, torch.tensor([4, 0]))
-    assert torch.allclose(labeled - nobody, condition.label.weight[[4, 0]], atol=1e-6)
+    embedding = Embedding(10, 32)
+    t = torch.tensor([3, 500])
+    unlabeled = embedding(t, torch.tensor([NULL_LABEL, NULL_LABEL]))
+    assert torch.equal(unlabeled, sinusoidal_embedding(t, 32))
+    labeled = embedding(t, torch.tensor([4, 0]))
+    assert torch.allclose(labeled - unlabeled, embedding.label.weight[[4, 0]], atol=1e-6)
 
 
-def test_sinusoids_are_the_transformers() -> None:
-    found = sinusoids(torch.tensor([7, 1000]), 8)
+def test_the_sinusoidal_embedding_is_the_transformers() -> None:
+    found = sinusoidal_embedding(torch.tensor([7, 1000]), 8)
     for row, t in zip(found, (7, 1000), strict=True):
         angles = [t / 10000 ** (i / 4) for i in range(4)]
         expected = torch.tensor([*map(math.sin, angles), *map(math.cos, angles)])
@@ -178,16 +177,16 @@ def test_a_residual_pair_adds_before_its_gelu() -> None:
     assert torch.allclose(pair(x), nn.functional.gelu(x))
 
 
-def test_doubling_is_torchs_bilinear_enlargement_from_corner_to_corner() -> None:
+def test_upsampling_equals_torchs_bilinear_interpolation_with_aligned_corners() -> None:
     x = torch.randn((2, 3, 4, 5), generator=torch.Generator().manual_seed(0))
     expected = nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-    assert torch.allclose(doubled(x), expected, atol=1e-6)
+    assert torch.allclose(upsample_bilinear(x), expected, atol=1e-6)
 
 
-def test_attention_does_not_know_where_it_looks() -> None:
-    """It has no positions: what stands elsewhere comes out elsewhere."""
+def test_self_attention_is_equivariant_to_flips() -> None:
+    """It has no position encoding."""
     torch.manual_seed(0)
-    attention = Attention(8).eval()
+    attention = SelfAttention(8).eval()
     x = torch.randn(2, 8, 3, 4)
     assert torch.allclose(attention(x).flip(3), attention(x.flip(3)), atol=1e-5)
 
@@ -198,9 +197,9 @@ def test_the_memory_format_changes_nothing(arch: str, memory_format: Any) -> Non
     network = build(arch)
     plain = network(*inputs())
     network.to(memory_format=memory_format)
-    images, times, labels = inputs()
-    assert torch.allclose(network(images.to(memory_format=memory_format), times, labels), plain, atol=1e-4)
+    images, t, labels = inputs()
+    assert torch.allclose(network(images.to(memory_format=memory_format), t, labels), plain, atol=1e-4)
 
 
-def test_the_compact_network_begins_by_guessing_nothing() -> None:
+def test_the_compact_network_starts_by_predicting_zero() -> None:
     assert not UNETS["compact"](10, 8)(*inputs()).any()

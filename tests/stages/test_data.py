@@ -1,4 +1,4 @@
-"""The stages that bring and make data leave whole folders, and the same bytes each time, from every source."""
+"""Stages download and preprocess, from every source, and `hw2 data`."""
 
 import json
 from pathlib import Path
@@ -12,13 +12,11 @@ from PIL import Image
 DOMAINS = ["handwritten", "blended", "printed"]
 
 
-@pytest.mark.parametrize("stage", ["download", "preprocess"])
-@pytest.mark.parametrize("domain", DOMAINS)
-def test_making_data_again_leaves_the_same_bytes(
-    workspace: Workspace, hw2: Hw2, stage: str, domain: str
-) -> None:
+@pytest.mark.parametrize("dataset", [*DOMAINS, "drawn_faces"])
+def test_the_same_stages_leave_the_same_bytes(workspace: Workspace, hw2: Hw2, dataset: str) -> None:
     before = workspace.tree()
-    assert hw2(stage, domain).status == 0
+    for stage in ("download", "preprocess"):
+        assert hw2(stage, dataset).status == 0
     assert workspace.tree() == before
 
 
@@ -28,7 +26,7 @@ def about(workspace: Workspace, dataset: str) -> Raw:
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_ready_data_says_what_it_is_and_how_it_was_made(finished: Workspace, domain: str) -> None:
+def test_ready_data_has_its_source_settings_and_counts(finished: Workspace, domain: str) -> None:
     made = about(finished, domain)
     assert (made["name"], made["source"]) == (domain, "embedded")
     assert made["settings"] == {"seed": 0, "train": 100, "test": 100}
@@ -36,7 +34,7 @@ def test_ready_data_says_what_it_is_and_how_it_was_made(finished: Workspace, dom
     assert made["classes"] == list(range(10))
 
 
-def test_another_seed_makes_other_data(workspace: Workspace, hw2: Hw2) -> None:
+def test_another_seed_makes_other_images(workspace: Workspace, hw2: Hw2) -> None:
     path = workspace.layout.ready("handwritten") / "train_images.npy"
     before = path.read_bytes()
     workspace.change("data.embedded.seed", 1)
@@ -46,7 +44,7 @@ def test_another_seed_makes_other_data(workspace: Workspace, hw2: Hw2) -> None:
 
 @pytest.fixture
 def published(empty_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    """A workspace with a mirror of small published sets."""
+    """A workspace with a mirror of small published datasets."""
     files = official.every_file()
     official.publish(monkeypatch, files)
     mirror = official.write(files, tmp_path / "mirror")
@@ -55,14 +53,14 @@ def published(empty_workspace: Workspace, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def set_data(workspace: Workspace, domains: tuple[str, ...] = ("mnistm", "usps"), **values: object) -> None:
-    for key, value in {**values, "domains": list(domains), "digits": domains[0], "jitter": []}.items():
+    for key, value in {**values, "domains": list(domains), "digits": domains[0], "color_jitter": []}.items():
         workspace.change(f"data.{key}", value)
     source, target = domains[:2]
     workspace.change("pairs", {f"{source}-{target}": {"source": source, "target": target}})
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "mnistm", "usps", "svhn", "celeba"])
-def test_a_published_set_is_brought_and_made_ready(published: Workspace, hw2: Hw2, dataset: str) -> None:
+def test_a_published_dataset_is_downloaded_and_preprocessed(published: Workspace, hw2: Hw2, dataset: str) -> None:
     assert hw2("download", dataset).status == 0
     assert hw2("preprocess", dataset).status == 0
     made = about(published, dataset)
@@ -73,7 +71,7 @@ def test_a_published_set_is_brought_and_made_ready(published: Workspace, hw2: Hw
     assert published.tree() == before
 
 
-def test_a_file_put_into_data_raw_by_hand_needs_no_download(
+def test_a_file_placed_in_data_raw_by_hand_is_not_downloaded(
     published: Workspace, hw2: Hw2, tmp_path: Path
 ) -> None:
     (published.root / "data").mkdir()
@@ -82,14 +80,14 @@ def test_a_file_put_into_data_raw_by_hand_needs_no_download(
     assert sorted(path.name for path in published.layout.raw("usps").iterdir()) == ["usps.bz2", "usps.t.bz2"]
 
 
-def test_a_wrong_file_put_there_by_hand_is_refused_and_kept(published: Workspace, hw2: Hw2) -> None:
+def test_a_wrong_file_placed_there_by_hand_is_refused_and_kept(published: Workspace, hw2: Hw2) -> None:
     folder = published.layout.raw("usps")
     official.write({"usps.bz2": b"not it"}, folder)
     refused(hw2("download", "usps"), "usps.bz2")
     assert (folder / "usps.bz2").read_bytes() == b"not it"
 
 
-def test_a_download_that_fails_leaves_no_file_and_says_what_to_do(
+def test_a_failed_download_leaves_no_file_and_names_the_remedy(
     published: Workspace, hw2: Hw2, tmp_path: Path
 ) -> None:
     (tmp_path / "mirror" / "usps.t.bz2").write_bytes(b"<!DOCTYPE html><html>")
@@ -112,7 +110,7 @@ def digits(folder: Path, count: int = 10, mode: str = "RGB") -> None:
 
 
 @pytest.mark.parametrize("source", ["course", "folder"])
-def test_image_files_are_brought_and_made_ready(
+def test_image_files_are_copied_and_preprocessed(
     empty_workspace: Workspace, hw2: Hw2, tmp_path: Path, source: str
 ) -> None:
     root = tmp_path / "hw2_data" / "digits"
@@ -132,7 +130,7 @@ def test_image_files_are_brought_and_made_ready(
         assert (images[0] == np.broadcast_to(first, (28, 28, 3))).all()
 
 
-def test_a_folder_with_problems_is_refused_whole_by_the_first_stage(
+def test_a_folder_with_problems_is_refused_whole_by_download(
     empty_workspace: Workspace, hw2: Hw2, tmp_path: Path
 ) -> None:
     root = tmp_path / "hw2_data" / "digits"
@@ -147,7 +145,7 @@ def test_a_folder_with_problems_is_refused_whole_by_the_first_stage(
     assert not any(path.is_file() for path in empty_workspace.layout.raw("mnistm").rglob("*"))
 
 
-def test_preprocess_without_download_says_what_to_do(empty_workspace: Workspace, hw2: Hw2) -> None:
+def test_preprocess_without_download_names_the_stage_to_run(empty_workspace: Workspace, hw2: Hw2) -> None:
     refused(hw2("preprocess", "printed"), "data/raw/printed", "dvc repro download@printed")
 
 
@@ -182,17 +180,15 @@ def test_data_shows_faces_and_their_attributes(published: Workspace, hw2: Hw2) -
     assert (published.root / "data" / "sheets" / "celeba.png").is_file()
 
 
-def test_drawn_faces_are_made_though_they_are_no_domain(empty_workspace: Workspace, hw2: Hw2) -> None:
-    for stage in ("download", "preprocess"):
-        assert hw2(stage, "drawn_faces").status == 0
-    made = about(empty_workspace, "drawn_faces")
+def test_drawn_faces_have_attributes_and_settings_of_their_own(workspace: Workspace, hw2: Hw2) -> None:
+    made = about(workspace, "drawn_faces")
     assert made["settings"] == {"seed": 0, "faces_train": 100, "faces_test": 100}
     assert made["attributes"] == ["smiling", "male", "glasses", "dark_hair"]
     outcome = hw2("data", "drawn_faces")
     assert outcome.status == 0
     assert "train 100, test 100 images, 64x64" in outcome.out
-    assert (empty_workspace.root / "data" / "sheets" / "drawn_faces.png").is_file()
+    assert (workspace.root / "data" / "sheets" / "drawn_faces.png").is_file()
 
 
-def test_data_of_what_is_not_ready_says_which_stage_makes_it(empty_workspace: Workspace, hw2: Hw2) -> None:
-    refused(hw2("data", "printed"), "not made yet", "preprocess@printed")
+def test_data_of_a_missing_dataset_names_the_stage_to_run(empty_workspace: Workspace, hw2: Hw2) -> None:
+    refused(hw2("data", "printed"), "data/ready/printed: ", "preprocess@printed")
