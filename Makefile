@@ -10,8 +10,9 @@ ENV    := $(BIN)/.installed
 repro: $(ENV)
 	@hw2 repro --jobs $(JOBS)
 
+# A file of tests stays in one process, so that what its tests share is made once.
 test: $(ENV)
-	@python -m pytest
+	@python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 setup: $(ENV)
 
@@ -32,6 +33,6 @@ $(ENV): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hw2core needs Python 3.11 or newer; name one with PYTHON=, e.g. make repro PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.txt
+	$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.txt
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@

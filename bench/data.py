@@ -1,14 +1,14 @@
-"""What it costs to read image files once and to train on them ever after, against torchvision's ImageFolder.
+"""The cost of reading image files once and of training epochs on them, compared with torchvision's ImageFolder.
 
     python bench/data.py [PATH ...] [--images 60000] [--rounds 3]
 
-PATH is a folder of images with folders in it, such as hw2_data/digits/mnistm; without one, 28x28 pngs are drawn into
-a temporary folder laid out like that. All on two cores.
+PATH is a folder of images in subfolders, such as hw2_data/digits/mnistm. Without one, 28x28 PNG files are made in a temporary
+folder of that layout. Both sides use two cores.
 
-Reading: ours lists, reads, checks, decodes and frames every image and writes one uint8 array to disk. Theirs goes
-once through ImageFolder with ToTensor by a DataLoader with 2 workers and batches of 128, and keeps nothing.
-An epoch: ours takes the batches of 128 of a new order from the set so made; theirs reads the files again, shuffled.
-The two take turns, and the ratio of a round is of neighbors in time.
+Reading: ours lists, reads, checks, decodes and frames every image and writes one uint8 array to disk. Theirs reads all images
+once with ImageFolder, ToTensor and a DataLoader with 2 workers and batches of 128, and writes nothing.
+An epoch: ours takes all batches of 128 in a new order from that array; theirs reads the files again, shuffled.
+The two take turns, and each ratio is of the same round.
 """
 
 import argparse
@@ -27,17 +27,19 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-# What is slow to import is imported where it is used: our reading processes import this file, and need none of it.
-from hw2core.data import folder, store
+# Slow imports are where they are used: the worker processes that read files import this module too.
+from hw2core.data import folder
 from hw2core.data.frames import resize_digit, square_face
 from hw2core.data.pictures import read_pictures
-from hw2core.engine.images import ImageData, Split
 from hw2core.data.trees import open_tree
+from hw2core.engine import images
+from hw2core.engine.images import ImageData, Split
 from hw2core.files import write_array
 
 BATCH = 128
 CORES = 2
-TESTS = 1 / 6  # of the drawn images, as many as of MNIST-M's
+TEST_FRACTION = 1 / 6  # of the images that are made here; about MNIST-M's
+PARTS = ("images", "labels")
 
 
 def main() -> None:
@@ -45,26 +47,28 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("paths", metavar="PATH", type=Path, nargs="*", help="folders of images")
-    options.add_argument("--images", type=int, default=60_000, help="images to draw if there is no PATH")
-    options.add_argument("--rounds", type=int, default=3, help="turns of each")
+    options.add_argument("--images", type=int, default=60_000, help="images to make if there is no PATH")
+    options.add_argument("--rounds", type=int, default=3, help="rounds")
     given = options.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
     if importlib.util.find_spec("torchvision") is None:
-        print("torchvision is not installed: ours alone is timed; `uv pip install torchvision` brings it")
+        print("torchvision is not installed: only ours is timed; `uv pip install torchvision` installs it")
     with tempfile.TemporaryDirectory() as scratch:
-        for path in given.paths or [draw(Path(scratch) / "hw2_data" / "digits" / "mnistm", given.images)]:
+        for path in given.paths or [
+            make_files(Path(scratch) / "hw2_data" / "digits" / "mnistm", given.images)
+        ]:
             compare(path, Path(scratch), given.rounds)
 
 
-def draw(home: Path, count: int) -> Path:
-    """Blended digits as the course lays them out: train/, test/, and their tables."""
+def make_files(home: Path, count: int) -> Path:
+    """Write blended digits in the course's layout: train/, test/ and their tables."""
     from hw2core.data import standins
-    from hw2core.settings import Embedded
+    from hw2core.settings.models import Embedded
 
     raw = home.parents[2] / "raw"
     raw.mkdir()
     standins.fetch_handwriting_and_photos(raw)
-    tests = round(TESTS * count)
+    tests = round(TEST_FRACTION * count)
     splits = standins.make_blended(
         raw, Embedded(seed=0, train=count - tests, test=tests, faces_train=100, faces_test=100)
     )
@@ -86,22 +90,19 @@ def compare(path: Path, scratch: Path, rounds: int) -> None:
     print(f"\n{path}: {count} images")
     take_turns("reading", count, rounds, lambda: read(path, scratch), loader)
     ready = scratch / "ready"
-    store.write(ready, ImageData({"train": everything, "test": everything}, "bench"), {"name": "bench"})
-    opening = [seconds(lambda: store.open_split(ready, "train")) for _ in range(100)]
+    images.write(ready, ImageData({"train": everything, "test": everything}, "bench"), {"name": "bench"})
+    opening = [seconds(lambda: images.open_split(ready, "train")) for _ in range(100)]
     print(f"opening the ready set: {statistics.median(opening) * 1e3:.2f} ms (median of 100)")
-    images, epoch = training(ready)
-    batch = [seconds(images) for _ in range(1000)]
+    take_batch, epoch = training(ready)
+    batch = [seconds(take_batch) for _ in range(1000)]
     print(f"a batch of {BATCH}: {statistics.median(batch) * 1e6:.0f} us (median of 1000, one thread)")
     take_turns("an epoch", count, rounds, epoch, loader and files_loader(path, shuffle=True))
 
 
-PARTS = ("images", "labels")
-
-
 def read(path: Path, scratch: Path) -> ImageData:
-    """Ours, up to the file."""
+    """Ours: read all images of a folder and write them as one array."""
     tree = open_tree(path)
-    listings = folder.list_splits(tree, TESTS)
+    listings = folder.list_splits(tree, TEST_FRACTION)
     frame = resize_digit if listings["train"].attributes is None else square_face
     pictures = read_pictures(tree, [file for listing in listings.values() for file in listing.files], frame)
     write_array(scratch / "pictures.npy", pictures)
@@ -113,7 +114,7 @@ def read(path: Path, scratch: Path) -> ImageData:
 
 
 def files_loader(path: Path, shuffle: bool = False) -> Callable[[], object] | None:
-    """Theirs: once through all the files."""
+    """Theirs: read all files once. None without torchvision."""
     if importlib.util.find_spec("torchvision") is None:
         return None
     from torch.utils.data import DataLoader
@@ -128,7 +129,7 @@ def files_loader(path: Path, shuffle: bool = False) -> Callable[[], object] | No
 
 
 def training(ready: Path) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Ours: one batch at random, and an epoch of them."""
+    """Ours: functions that take one random batch, and an epoch."""
     import torch
 
     from hw2core.engine.batches import Shuffle, resident
@@ -136,15 +137,15 @@ def training(ready: Path) -> tuple[Callable[[], object], Callable[[], object]]:
 
     torch.set_num_threads(1)
     device = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="bench")
-    images = resident(store.open_split(ready, "train"), device)
-    indices = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:BATCH]
+    data = resident(images.open_split(ready, "train"), device)
+    indices = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))[:BATCH]
     epochs = iter(range(10**6))
 
     def epoch() -> None:
-        order = Shuffle(images, BATCH, "bench", next(epochs))
-        exhaust(order.at(k) for k in range(len(images) // BATCH))
+        order = Shuffle(data, BATCH, "bench", next(epochs))
+        exhaust(order.at(k) for k in range(len(data) // BATCH))
 
-    return lambda: images.take(indices), epoch
+    return lambda: data.take(indices), epoch
 
 
 def take_turns(

@@ -1,24 +1,24 @@
-"""The house's DDPM against two known libraries: steps of training, and sampling by DDIM in 50 looks of the network.
+"""DDPM here and in two known libraries: training steps, and sampling with DDIM in 50 network evaluations.
 
     python bench/ddpm.py [--device cpu] [--precision bf16] [--steps 10] [--rounds 5] [--threads 2] [--images 64]
 
-The libraries belong to this benchmark alone: no requirement names them. `pip install diffusers
-denoising-diffusion-pytorch` brings both, best into an environment of their own that sees the project's:
+Only this benchmark uses the libraries, and no requirement names them. `pip install diffusers denoising-diffusion-pytorch`
+installs both, preferably into an environment of their own that sees the project's packages:
 
     python -m venv FOLDER
     ls -d $PWD/.venv/lib/python3*/site-packages > $(echo FOLDER/lib/python3*/site-packages)/project.pth
     FOLDER/bin/pip install diffusers denoising-diffusion-pytorch
     FOLDER/bin/python bench/ddpm.py
 
-One that is not installed is left out, which is said.
+A library that is not installed is left out.
 
-All sides draw 28x28 RGB images by a U-Net of the same number of parameters, within two per cent, at two resolutions
-with attention at the lower, trained with 1000 times in batches of 64, all in --precision. Ours is engine/loop.py with
-systems/ddpm.py and the compact U-Net as params has it: it packs 2x2 pixels into a place, so that its resolutions are
-14x14 and 7x7 where theirs are 28x28 and 14x14, and it knows labels, theirs do not. Diffusers' step is that of its
-training example: DDPMScheduler's noise, mean squared error, clipped gradients, AdamW, a cosine learning rate. The
-step of denoising-diffusion-pytorch is its Trainer's: GaussianDiffusion's loss, clipped gradients, Adam. No side
-averages its weights. Their batches are floats on the device beforehand; ours are made from bytes in each step.
+All sides generate 28x28 RGB images with U-Nets of the same number of parameters (within 2 %), with two resolutions and
+attention at the lower one, trained with 1000 timesteps in batches of 64, all in --precision. Ours is engine/loop.py with
+systems/ddpm.py and the compact U-Net of params.yaml. It packs 2x2 pixels into one position, so that its resolutions are 14x14
+and 7x7 and theirs 28x28 and 14x14; it is conditioned on labels, theirs are not. The step of diffusers is that of its training
+example: DDPMScheduler's noise, mean squared error, clipped gradients, AdamW, a cosine learning rate. The step of
+denoising-diffusion-pytorch is its Trainer's: GaussianDiffusion's loss, clipped gradients, Adam. No side averages its weights.
+Their batches are floats on the device beforehand; ours are made from bytes in each step.
 """
 
 import contextlib
@@ -39,54 +39,53 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hw2core.engine.batches import ImageSet, Shuffle
 from hw2core.engine.device import Device
-from hw2core.engine.randomness import generator
-from hw2core.settings import Ddpm as Settings
-from hw2core.settings import Sampling
-from hw2core.systems.ddpm import CLASSES, Ddpm
+from hw2core.engine.randomness import generator as rng_for
+from hw2core.settings.systems import Ddpm as Settings
+from hw2core.settings.systems import Sampling
+from hw2core.systems.ddpm import Ddpm
 
-SIZE, TIMES, BATCH, LOOKS = 28, 1000, 64, 50
+SIZE, TIMESTEPS, BATCH, NFE = 28, 1000, 64, 50
 PACKAGES = {"diffusers": "diffusers", "denoising-diffusion-pytorch": "denoising_diffusion_pytorch"}
 COMPACT: dict[str, object] = {
     "arch": "compact",
     "width": 32,
-    "times": TIMES,
-    "noise": "cosine",
+    "timesteps": TIMESTEPS,
+    "noise_schedule": "cosine",
     "prediction": "v",
 }
-LEARNING = {
+LEARNING: dict[str, object] = {
     "batch": BATCH,
     "lr": 2e-3,
-    "beta1": 0.9,
-    "beta2": 0.999,
-    "weight_decay": 0.0,
-    "warmup": 0,
-    "ema": 0.0,
+    "optimizer": {"betas": [0.9, 0.999], "weight_decay": 0.0},
+    "lr_schedule": {"kind": "cosine", "warmup_steps": 0},
+    "ema_decay": 0.0,
+    "label_dropout": 0.1,
+    "min_snr_gamma": 0.0,
 }
-PLAIN: dict[str, object] = {"schedule": "cosine", "unlabeled": 0.1, "min_snr": 0.0}
-DDIM = Sampling(sampler="ddim", sampling_steps=LOOKS, guidance=1.0, skip=0.0, eta=0.0)
-"""With the labels, and without guidance: one look of the network at each image a step, as theirs."""
+DDIM = Sampling(sampler="ddim", sampling_steps=NFE, guidance_scale=1.0, guidance_skip_prob=0.0, eta=0.0)
+"""Conditional and without guidance: one network evaluation per step, as on the other sides."""
 
 
 @dataclass(frozen=True)
 class Side:
     network: nn.Module
     train: Callable[[], object]
-    """So many steps."""
+    """--steps steps."""
     sample: Callable[[], Tensor]
-    """So many images."""
+    """--images images."""
 
 
 def main() -> None:
     options = parser(__doc__, steps=10, rounds=5)
     options.add_argument(
-        "--images", type=int, default=64, help="images that a turn of sampling draws at once"
+        "--images", type=int, default=64, help="images generated at once, per round of sampling"
     )
     given = options.parse_args()
     _, device = setting(given)
     sides = {OURS: ours(device, given.steps, given.images)}
     for name, build in (("diffusers", diffusers), ("denoising-diffusion-pytorch", lucid)):
         if importlib.util.find_spec(PACKAGES[name]) is None:
-            print(f"{name} is not installed: left out; `pip install {name}` brings it")
+            print(f"{name} is not installed and is left out; `pip install {name}` installs it")
         else:
             sides[name] = build(device, given.steps, given.images)
     print(f"{SIZE}x{SIZE} images, batches of {BATCH}; {device.about}")
@@ -95,17 +94,17 @@ def main() -> None:
     take_turns(
         "training", given.steps * BATCH, given.rounds, {name: side.train for name, side in sides.items()}
     )
-    drawing = {name: sampling(side, device, given.images) for name, side in sides.items()}
-    take_turns(f"DDIM in {LOOKS} looks", given.images, given.rounds, drawing)
+    runs = {name: sampling(side, device, given.images) for name, side in sides.items()}
+    take_turns(f"DDIM with {NFE} network evaluations", given.images, given.rounds, runs)
 
 
 def sampling(side: Side, device: Device, images: int) -> Callable[[], object]:
     def run() -> None:
         side.network.eval()
         with torch.no_grad(), device.autocast(), contextlib.redirect_stderr(io.StringIO()):
-            drawn = side.sample()
-        assert drawn.shape == (images, 3, SIZE, SIZE)
-        assert drawn.isfinite().all()
+            generated = side.sample()
+        assert generated.shape == (images, 3, SIZE, SIZE)
+        assert generated.isfinite().all()
 
     return run
 
@@ -114,23 +113,23 @@ def sampling(side: Side, device: Device, images: int) -> Callable[[], object]:
 
 
 def ours(device: Device, steps: int, count: int) -> Side:
-    settings = Settings.model_validate(COMPACT | LEARNING | PLAIN | DDIM.model_dump() | {"steps": steps})
+    settings = Settings.model_validate(COMPACT | LEARNING | DDIM.model_dump() | {"steps": steps})
     system = Ddpm(settings)
     order = Shuffle(pictures(device), BATCH, "bench", "order")
 
     def sample() -> Tensor:
-        random = generator("bench", "samples")
-        noise = system.noise(count, random).to(device.kind)
-        labels = torch.arange(count, device=device.kind) % CLASSES
-        return system.sample(noise, labels, DDIM, random)
+        rng = rng_for("bench", "samples")
+        noise = system.noise(count, rng).to(device.kind)
+        labels = torch.arange(count, device=device.kind) % Ddpm.labels
+        return system.sample(noise, labels, DDIM, rng)
 
     return Side(system.networks, our_training(system, order.at, settings, device), sample)
 
 
 def pictures(device: Device) -> ImageSet:
-    random = generator("bench", "pictures")
-    images = torch.randint(0, 256, (2000, SIZE, SIZE, 3), dtype=torch.uint8, generator=random)
-    labels = torch.randint(0, CLASSES, (2000,), generator=random)
+    rng = rng_for("bench", "pictures")
+    images = torch.randint(0, 256, (2000, SIZE, SIZE, 3), dtype=torch.uint8, generator=rng)
+    labels = torch.randint(0, Ddpm.labels, (2000,), generator=rng)
     return ImageSet(images.to(device.kind), labels.to(device.kind), device)
 
 
@@ -138,7 +137,7 @@ def pictures(device: Device) -> ImageSet:
 
 
 def batches(device: Device) -> Iterator[Tensor]:
-    """Images as floats from -1 to 1, in the memory format that torch has of itself."""
+    """Yield images as floats from -1 to 1, in torch's default memory format."""
     images = pictures(device).images.permute(0, 3, 1, 2).float().div(127.5).sub(1).contiguous()
     while True:
         yield from images[torch.randperm(len(images), device=device.kind)].split(BATCH)[
@@ -159,27 +158,27 @@ def diffusers(device: Device, steps: int, count: int) -> Side:
         down_block_types=("DownBlock2D", "AttnDownBlock2D"),
         up_block_types=("AttnUpBlock2D", "UpBlock2D"),
     ).to(device.kind)
-    noising = DDPMScheduler(TIMES, beta_schedule="squaredcos_cap_v2")
+    noising = DDPMScheduler(TIMESTEPS, beta_schedule="squaredcos_cap_v2")
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, betas=(0.95, 0.999), weight_decay=1e-6)
     schedule = get_cosine_schedule_with_warmup(optimizer, 0, 10**6)
     source = batches(device)
 
     def step(images: Tensor) -> None:
         noise = torch.randn_like(images)
-        times = torch.randint(0, TIMES, (len(images),), device=images.device)
-        guess = network(noising.add_noise(images, noise, times), times).sample
-        nn.functional.mse_loss(guess.float(), noise).backward()
+        timesteps = torch.randint(0, TIMESTEPS, (len(images),), device=images.device)
+        predicted = network(noising.add_noise(images, noise, timesteps), timesteps).sample
+        nn.functional.mse_loss(predicted.float(), noise).backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
 
     def sample() -> Tensor:
-        scheduler: Any = DDIMScheduler(TIMES, beta_schedule="squaredcos_cap_v2")
-        scheduler.set_timesteps(LOOKS)
+        scheduler: Any = DDIMScheduler(TIMESTEPS, beta_schedule="squaredcos_cap_v2")
+        scheduler.set_timesteps(NFE)
         x = torch.randn(count, 3, SIZE, SIZE, device=device.kind)
-        for time in scheduler.timesteps:
-            x = scheduler.step(network(x, time).sample, time, x).prev_sample
+        for t in scheduler.timesteps:
+            x = scheduler.step(network(x, t).sample, t, x).prev_sample
         return x
 
     return Side(network, repeated(step, source, steps, network, device), sample)
@@ -190,10 +189,10 @@ def lucid(device: Device, steps: int, count: int) -> Side:
 
     network = Unet(dim=20, init_dim=16, dim_mults=(1, 2))
     diffusion = GaussianDiffusion(
-        network, image_size=SIZE, timesteps=TIMES, sampling_timesteps=LOOKS, beta_schedule="cosine"
+        network, image_size=SIZE, timesteps=TIMESTEPS, sampling_timesteps=NFE, beta_schedule="cosine"
     ).to(device.kind)
     optimizer = torch.optim.Adam(diffusion.parameters(), lr=1e-4, betas=(0.9, 0.99))
-    source = (images.add(1).div(2) for images in batches(device))  # it wants them from 0 to 1
+    source = (images.add(1).div(2) for images in batches(device))  # it expects the range from 0 to 1
 
     def step(images: Tensor) -> None:
         diffusion(images).backward()

@@ -1,11 +1,11 @@
-"""What the training loop costs over a bare forward, backward and update.
+"""The cost of the training loop relative to a bare forward pass, backward pass and update.
 
     python bench/engine.py [--steps 60] [--rounds 7]
 
-Bare: the same networks, the same optimizer, the same step, on one batch that already lies on the device as
-floats. Loop: engine/loop.py with its random numbers, batches, jitter, histories and progress, as the stages
-use it, without looks at test sets and checkpoints, which cost what params make them cost. The two take turns
-in one process; the ratio of a round is of neighbors in time. Prints the median ratio of each system.
+Bare: the same networks, optimizer and step, on one batch that is on the device as floats. Loop: engine/loop.py with its random
+numbers, batches, color jitter, histories and progress, as the stages use it, but without evaluations and checkpoints, whose
+cost depends on params. The two take turns in one process, and each ratio is of the same round. Prints the median ratio for
+each system.
 """
 
 import argparse
@@ -21,40 +21,43 @@ from rounds import NoCheckpoint
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hw2core.engine.augmentation import jitter
+from hw2core.engine.augmentation import color_jitter
 from hw2core.engine.batches import ImageSet, Shuffle
 from hw2core.engine.device import Device, choose_device
-from hw2core.engine.loop import System, Watch, train
+from hw2core.engine.loop import Watch, train
+from hw2core.engine.system import Batch, System
 from hw2core.layout import find_workspace
-from hw2core.settings import Training, load_params
-from hw2core.stages.predictors import build_adapter, build_classifier
+from hw2core.settings import load_params
+from hw2core.settings.systems import Training
+from hw2core.stages import predictors
 
 
 def main() -> None:
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--steps", type=int, default=60, help="steps of each turn")
-    options.add_argument("--rounds", type=int, default=7, help="turns of each")
+    options.add_argument("--steps", type=int, default=60, help="steps per round")
+    options.add_argument("--rounds", type=int, default=7, help="rounds, after one for warmup")
     given = options.parse_args()
     params = load_params(find_workspace(Path(__file__).parent).params)
     device = choose_device(params.engine)
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     images = ImageSet(
-        torch.from_numpy(random.integers(0, 256, (2000, 28, 28, 3), dtype=np.uint8)).to(device.kind),
-        torch.from_numpy(random.integers(0, 10, 2000)).to(device.kind),
+        torch.from_numpy(rng.integers(0, 256, (2000, 28, 28, 3), dtype=np.uint8)).to(device.kind),
+        torch.from_numpy(rng.integers(0, 10, 2000)).to(device.kind),
         device,
     )
-    for name, build, settings in (
-        ("classifier", lambda: build_classifier(params), params.classifier),
-        ("dann", lambda: build_adapter(params, "dann"), params.dann),
-    ):
-        order, other = (Shuffle(images, settings.batch, "bench", side) for side in ("source", "target"))
+    settings: Training
+    for name, settings in (("classifier", params.classifier), ("dann", params.dann)):
+        source, target = (Shuffle(images, settings.batch, "bench", side) for side in ("source", "target"))
 
-        def batch_at(k: int, name: str = name, order: Shuffle = order, other: Shuffle = other) -> object:
-            pictures, labels = order.at(k)
-            labeled = (jitter(pictures, "bench", "jitter", k), labels)
-            return (*labeled, other.at(k)[0]) if name == "dann" else labeled
+        def batch_at(k: int, name: str = name, source: Shuffle = source, target: Shuffle = target) -> Batch:
+            pictures, labels = source.at(k)
+            labeled = (color_jitter(pictures, "bench", "jitter", k), labels)
+            return (*labeled, target.at(k)[0]) if name == "dann" else labeled
+
+        def build(name: str = name) -> System:
+            return predictors.build(params, name)
 
         compare(name, build, settings, batch_at, device, given.steps, given.rounds)
 
@@ -63,7 +66,7 @@ def compare(
     name: str,
     build: Callable[[], System],
     settings: Training,
-    batch_at: Callable[[int], object],
+    batch_at: Callable[[int], Batch],
     device: Device,
     steps: int,
     rounds: int,
@@ -71,18 +74,18 @@ def compare(
     bare, looped = build(), build()
     device.place(bare.networks)
     bare.networks.train()
-    resident = batch_at(0)
+    batch = batch_at(0)
     settings = settings.model_copy(update={"steps": steps})
-    nothing = Path("/nonexistent/bench")
-    watch = Watch(steps, lambda _: {"score": 0.0}, "score")
+    checkpoint = NoCheckpoint(Path("/nonexistent/bench"))
+    watch = Watch(steps, lambda _: {"score": 0.0}, selects="score")
 
     def run_bare() -> None:
         for k in range(steps):
             with device.autocast():
-                bare.step(resident, k)
+                bare.step(batch, k)
 
     def run_loop() -> None:
-        train(looped, batch_at, settings, watch, device, NoCheckpoint(nothing), steps, ("bench",))
+        train(looped, batch_at, settings, watch, device, checkpoint, steps, ("bench",))
 
     times: dict[str, list[float]] = {"bare": [], "loop": []}
     for turn in range(rounds + 1):
@@ -91,7 +94,7 @@ def compare(
             run()
             if device.kind.type == "cuda":
                 torch.cuda.synchronize()
-            if turn:  # the first turn warms up
+            if turn:  # the first turn is warmup
                 times[which].append((time.perf_counter() - start) / steps * 1e3)
     ratios = [loop / alone for loop, alone in zip(times["loop"], times["bare"], strict=True)]
     print(

@@ -1,12 +1,12 @@
-"""DCGAN at R19's printed size, trained by the house's loop and as the usual tutorial has it.
+"""DCGAN at R19's printed size, trained by engine/loop.py and as the usual tutorial does it.
 
     python bench/gan.py [--device cpu] [--precision bf16] [--steps 8] [--rounds 5] [--threads 2]
 
-Both train the networks of dcgan4 at 64x64, width 64, 100 numbers of noise, in batches of 128, by Adam and binary
-cross-entropy, on drawn faces. Ours is engine/loop.py with systems/dcgan.py, as the stages use them, with all that it
-watches, in --precision and with the memory format of params.yaml. Theirs is plain: pngs through torchvision's
-ImageFolder and a DataLoader with 2 workers, a critic that ends in a sigmoid, BCELoss, fp32. The two take turns of
---steps steps, each an epoch of that many batches.
+Both train the networks of dcgan4 at 64x64 pixels, width 64 and 100 latent dimensions, in batches of 128, with Adam and binary
+cross-entropy, on drawn faces. Ours is engine/loop.py with systems/dcgan4.py, as the stages use them, with all that it logs, in
+--precision and with the memory format of params.yaml. The tutorial's side has PNG files, torchvision's ImageFolder, a
+DataLoader with 2 workers, a discriminator that ends in a sigmoid, BCELoss, and fp32. The two take turns of --steps steps, each
+an epoch of that many batches.
 """
 
 import sys
@@ -24,31 +24,38 @@ from torchvision.datasets import ImageFolder
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from hw2core.engine.batches import Shuffle, resident
 from hw2core.data.drawn_faces import draw_split
-from hw2core.engine.images import Split
+from hw2core.engine.batches import Shuffle, resident
 from hw2core.engine.device import Device
-from hw2core.settings import Dcgan as Settings
-from hw2core.systems.dcgan import Dcgan4, critic4, generator4
-from hw2core.systems.generators import start_small, widths
+from hw2core.engine.images import Split
+from hw2core.settings.systems import Dcgan4 as Settings
+from hw2core.systems import dcgan4
+from hw2core.systems.layers import init_weights, widths
 
 FACES = 2000
 PRINTED: dict[str, object] = {
     "size": 64,
-    "noise": 100,
+    "latent_dim": 100,
     "width": 64,
     "batch": 128,
     "lr": 2e-4,
-    "critic_lr": 2e-4,
+    "discriminator_lr": 2e-4,
+    "optimizer": {"betas": [0.5, 0.999], "weight_decay": 0.0},
 }
-BESIDES = {"beta1": 0.5, "beta2": 0.999, "weight_decay": 0.0, "schedule": "constant", "warmup": 0, "ema": 0.0}
-PLAIN: dict[str, object] = {"flips": "none", "augment": [], "smoothing": 0.0, "r1": 0.0}
+OTHERS: dict[str, object] = {
+    "lr_schedule": {"kind": "constant", "warmup_steps": 0},
+    "ema_decay": 0.0,
+    "flips": "none",
+    "diffaugment": [],
+    "label_smoothing": 0.0,
+    "r1_gamma": 0.0,
+}
 
 
 def main() -> None:
     given = parser(__doc__, steps=8, rounds=5).parse_args()
     _, device = setting(given)
-    settings = Settings.model_validate(PRINTED | BESIDES | PLAIN | {"steps": given.steps})
+    settings = Settings.model_validate(PRINTED | OTHERS | {"steps": given.steps})
     faces = draw_split(0, "train", FACES)
     with tempfile.TemporaryDirectory() as scratch:
         sides = {
@@ -62,11 +69,11 @@ def main() -> None:
 
 def ours(faces: Split, settings: Settings, device: Device) -> Callable[[], object]:
     order = Shuffle(resident(faces, device), settings.batch, "bench", "order")
-    return our_training(Dcgan4(settings), order.at, settings, device)
+    return our_training(dcgan4.Dcgan4(settings), order.at, settings, device)
 
 
 def save(faces: Split, home: Path) -> Path:
-    """As ImageFolder wants them: a folder for each class."""
+    """Write the images as ImageFolder reads them: in a folder per class."""
     (home / "faces").mkdir()
     for number, image in enumerate(faces.images):
         Image.fromarray(image).save(home / "faces" / f"{number:05}.png")
@@ -74,19 +81,21 @@ def save(faces: Split, home: Path) -> Path:
 
 
 def tutorial(home: Path, settings: Settings, device: torch.device) -> Callable[[], object]:
-    """An epoch of the plain implementation."""
+    """Return a function that runs an epoch of the plain implementation."""
     channels = widths(settings.size // 2, settings.width, 8 * settings.width)
-    generator = generator4(settings.noise, channels).to(device)
-    critic = nn.Sequential(critic4(channels), nn.Flatten(0), nn.Sigmoid()).to(device)
-    start_small(generator)
-    start_small(critic)
-    betas = (settings.beta1, settings.beta2)
-    optimizers = [torch.optim.Adam(network.parameters(), 2e-4, betas) for network in (generator, critic)]
+    generator = dcgan4.generator(settings.latent_dim, channels).to(device)
+    discriminator = nn.Sequential(dcgan4.discriminator(channels), nn.Flatten(0), nn.Sigmoid()).to(device)
+    init_weights(generator)
+    init_weights(discriminator)
+    optimizers = [
+        torch.optim.Adam(network.parameters(), settings.lr, settings.optimizer.betas)
+        for network in (generator, discriminator)
+    ]
     loader = files_loader(home, settings)
 
     def run() -> None:
         for images, _ in loader:
-            plain_step(generator, critic, *optimizers, images.to(device), settings.noise)
+            plain_step(generator, discriminator, *optimizers, images.to(device), settings.latent_dim)
 
     return run
 
@@ -107,34 +116,34 @@ def files_loader(home: Path, settings: Settings) -> "DataLoader[tuple[Tensor, Te
 
 def plain_step(
     generator: nn.Module,
-    critic: nn.Module,
-    generator_optimizer: torch.optim.Optimizer,
-    critic_optimizer: torch.optim.Optimizer,
+    discriminator: nn.Module,
+    g_optimizer: torch.optim.Optimizer,
+    d_optimizer: torch.optim.Optimizer,
     real: Tensor,
-    noise: int,
+    latent_dim: int,
 ) -> tuple[float, ...]:
-    """The critic learns from a batch of real images and one of fakes, then the generator from the same fakes. What
-    a tutorial prints is read at every step."""
+    """Train the discriminator on a batch of real and one of fake images, then the generator on the same fake images.
+    Returns what a tutorial prints, which is read at every step."""
     loss = nn.BCELoss()
     ones, zeros = real.new_ones(len(real)), real.new_zeros(len(real))
 
-    critic.zero_grad()
-    real_verdict = critic(real)
-    real_loss = loss(real_verdict, ones)
+    discriminator.zero_grad()
+    real_output = discriminator(real)
+    real_loss = loss(real_output, ones)
     real_loss.backward()
-    fake = generator(torch.randn(len(real), noise, device=real.device))
-    fake_verdict = critic(fake.detach())
-    fake_loss = loss(fake_verdict, zeros)
+    fake = generator(torch.randn(len(real), latent_dim, device=real.device))
+    fake_output = discriminator(fake.detach())
+    fake_loss = loss(fake_output, zeros)
     fake_loss.backward()
-    critic_optimizer.step()
+    d_optimizer.step()
 
     generator.zero_grad()
-    passed = critic(fake)
-    g_loss = loss(passed, ones)
+    output = discriminator(fake)
+    g_loss = loss(output, ones)
     g_loss.backward()
-    generator_optimizer.step()
+    g_optimizer.step()
     return (
-        *(real_verdict.mean().item(), fake_verdict.mean().item(), passed.mean().item()),
+        *(real_output.mean().item(), fake_output.mean().item(), output.mean().item()),
         *((real_loss + fake_loss).item(), g_loss.item()),
     )
 

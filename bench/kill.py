@@ -1,10 +1,10 @@
-"""Is a run that was killed ten times the same as one that was not?
+"""Whether a pipeline that is killed ten times gives the same results as one that is not.
 
     python bench/kill.py [--kills 10] [--jobs 2] [--profile smoke] [--seed 0]
 
-Clones this repository's last commit three times. Two clones run the pipeline from nothing; the third is killed
-with SIGKILL, with all its processes, at random moments, and started again until it ends. Prints the sha256 of
-each dvc.lock; ends with status 1 unless all three are identical.
+Clones the last commit of this repository three times. Two clones run the whole pipeline. The third is killed with SIGKILL, with
+all its processes, at random times, and restarted until it finishes. Prints the SHA-256 of each dvc.lock; the exit status is 1
+unless all three are identical.
 """
 
 import argparse
@@ -30,28 +30,28 @@ def main() -> None:
     )
     options.add_argument("--kills", type=int, default=10)
     options.add_argument("--jobs", default="2")
-    options.add_argument("--profile", help="a profile to run with, instead of params.yaml as it is committed")
-    options.add_argument("--seed", type=int, default=0, help="of the random moments")
+    options.add_argument("--profile", help="a profile to apply to the committed params.yaml")
+    options.add_argument("--seed", type=int, default=0, help="of the random times")
     given = options.parse_args()
-    moments = random.Random(given.seed)
+    rng = random.Random(given.seed)
     with tempfile.TemporaryDirectory() as folder:
         locks = {}
         duration = 0.0
-        # All three now: a commit meanwhile must not come between them.
+        # All three now, so that a commit during the runs does not make them differ.
         clones = {
             name: make_clone(Path(folder) / name, given.profile) for name in ("first", "second", "killed")
         }
         for name, clone in clones.items():
             if name == "killed":
-                # The kills are spread over the time that a whole run took.
-                pauses = [moments.uniform(0, 2 * duration / (given.kills + 1)) for _ in range(given.kills)]
+                # On average the kills are spread over the duration of a whole run.
+                pauses = [rng.uniform(0, 2 * duration / (given.kills + 1)) for _ in range(given.kills)]
                 for count, pause in enumerate(pauses, 1):
                     print(f"{name}: kill {count}, {run_and_kill(clone, given.jobs, pause)}", flush=True)
             start = time.monotonic()
             subprocess.run(command(given.jobs), cwd=clone, check=True, stdout=subprocess.DEVNULL)
             duration = time.monotonic() - start
             locks[name] = hashlib.sha256((clone / "dvc.lock").read_bytes()).hexdigest()
-            print(f"{name}: ended in {duration:.0f} s, dvc.lock {locks[name]}", flush=True)
+            print(f"{name}: finished in {duration:.0f} s, dvc.lock {locks[name]}", flush=True)
             shutil.rmtree(clone)
     same = len(set(locks.values())) == 1
     print("the three dvc.lock files are identical" if same else "the dvc.lock files DIFFER")
@@ -64,18 +64,18 @@ def command(jobs: str) -> list[str]:
 
 def make_clone(clone: Path, profile: str | None) -> Path:
     subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    # From nothing: no stage may be taken for done because its results were committed.
+    # Without committed results, so that every stage runs.
     (clone / "dvc.lock").unlink(missing_ok=True)
-    for room in ("stages", "reports"):
-        shutil.rmtree(clone / room, ignore_errors=True)
+    for folder in ("stages", "reports"):
+        shutil.rmtree(clone / folder, ignore_errors=True)
     if profile:
-        profiles = [sys.executable, "-m", "hw2core", "profile", profile]
-        subprocess.run(profiles, cwd=clone, check=True, stdout=subprocess.DEVNULL)
+        apply = [sys.executable, "-m", "hw2core", "profile", profile]
+        subprocess.run(apply, cwd=clone, check=True, stdout=subprocess.DEVNULL)
     return clone
 
 
 def run_and_kill(clone: Path, jobs: str, pause: float) -> str:
-    """Start the pipeline, kill it and all it has started after `pause` seconds; tells what was running."""
+    """Start the pipeline and kill it with all its processes after `pause` seconds. Returns what was running."""
     process = subprocess.Popen(
         command(jobs), cwd=clone, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
@@ -91,11 +91,11 @@ def run_and_kill(clone: Path, jobs: str, pause: float) -> str:
                 continue
         psutil.wait_procs(family, timeout=30)
         return f"after {pause:.1f} s, in {', '.join(stages) or 'no stage'}"
-    return f"came too late: the run ended within {pause:.1f} s with status {process.returncode}"
+    return f"too late: the run finished within {pause:.1f} s with status {process.returncode}"
 
 
 def stage_of(process: psutil.Process) -> str:
-    """The stage command a process runs, or nothing."""
+    """The stage command that a process runs, or an empty string."""
     try:
         line = process.cmdline()
     except psutil.Error:

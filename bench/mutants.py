@@ -19,6 +19,7 @@ alone; each file gets mutants in proportion to its candidates. Some mutants chan
 import argparse
 import ast
 import contextlib
+import gc
 import importlib.util
 import itertools
 import json
@@ -30,12 +31,14 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from mutations import ROOMS, Mutant, choose, find_candidates
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before numerical libraries are imported
@@ -43,14 +46,18 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before numerical libraries are imported
 # These run DVC or the whole pipeline in processes of their own, for minutes.
 EXCLUDED_TESTS = (
     *("test_dvc_yaml.py", "test_experiments.py", "test_repro.py", "test_scheduler.py", "test_workflows.py"),
-    *("test_dependencies.py", "test_add_*.py", "test_contract*.py", "test_pipeline*.py", "test_dask*.py", "test_cluster*.py"),
+    *("test_dependencies.py", "test_add_*.py", "test_pipeline*.py", "test_dask*.py", "test_cluster*.py"),
 )
 # These run every stage once. Test files that use them share one session and run last.
 PIPELINE_FIXTURES = {"finished", "workspace"}
 NOT_COPIED = {".git", ".venv", "data", "runs", "models", "build"}  # at the root
-PRELOADED = ("torch._dynamo", "torchvision", "pandas", "scipy.linalg", "sklearn.manifold", "pydantic")
+PRELOADED = (
+    *("torch._dynamo", "torchvision", "safetensors.torch", "torch_fidelity", "pandas", "scipy.linalg"),
+    *("sklearn.manifold", "sklearn.datasets", "pydantic", "typer", "ruamel.yaml", "hypothesis"),
+)
 NOT_STARTED = 99  # exit status of a child whose tests did not start
 MEMORY = 16 * 2**30  # bytes of address space per test process: a mutant can ask for more than the machine has
+say = partial(print, sep="\n", file=sys.stderr, flush=True)
 # Notes each function of the package at its first call. As `sitecustomize` it runs in every process that a test starts.
 RECORDER = """
 import os, sys, threading
@@ -83,16 +90,20 @@ class Failures:
 def run_pytest(
     tree: Path, options: Sequence[str], limit: float, record: Path | None = None
 ) -> tuple[str, list[str]]:
-    """Run tests of `tree` in a fork. Returns passed, failed or timeout, and the tests that fail."""
+    """Run tests of `tree` in a fork. Return passed, failed or timeout, and the tests that fail."""
     failed, scratch = tree.with_suffix(".failed"), tree.with_suffix(".tmp")
     failed.write_text("")
     scratch.mkdir()
     end = time.monotonic() + limit
     if (child := os.fork()) == 0:
         status = NOT_STARTED
-        with contextlib.suppress(SystemExit):
+        try:
             status = pytest_in_child(tree, options, record)
-        os._exit(status)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
     while (waited := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < end:
         time.sleep(0.01)
     with contextlib.suppress(ProcessLookupError):
@@ -103,7 +114,7 @@ def run_pytest(
         return "timeout", []
     status = os.waitstatus_to_exitcode(waited[1])
     if status >= NOT_STARTED:
-        raise SystemExit(f"the tests did not start: see {tree.with_suffix('.log').read_text()}")
+        raise SystemExit(f"the tests did not start:\n{tree.with_suffix('.log').read_text()}")
     return "passed" if status in (0, 5) else "failed", failed.read_text().splitlines()  # 5: no tests
 
 
@@ -117,24 +128,21 @@ def pytest_in_child(tree: Path, options: Sequence[str], record: Path | None) -> 
     site, tempfile.tempdir = tree.parent / "site", None
     os.environ |= {"PYTHONPATH": f"{site}:{tree}", "TMPDIR": str(tree.with_suffix(".tmp"))}
     sys.path[:1] = [str(tree)]
+    # Compiled files of the unchanged code serve all mutants; none is written for a mutant.
+    os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "" if record else "1", record is None
     if record:
         os.environ |= {"MUTANTS_RECORD": str(record), "MUTANTS_PACKAGE": f"{tree / 'hw2core'}{os.sep}"}
         exec(RECORDER, {})
-    else:
-        # Compiled files of the unchanged code stay valid; none is written for a mutant.
-        os.environ["PYTHONDONTWRITEBYTECODE"], sys.dont_write_bytecode = "1", True
     found = importlib.util.find_spec("hw2core")
     if found is None or not str(found.origin).startswith(str(tree)):
         print("hw2core is imported from", found)
         return NOT_STARTED
     vars(sys.modules["__main__"]).pop("__file__")  # or processes started by a test would run it
-    import pytest
-
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # of unrelated packages
-    fixed = ["-q", "-p", "_hypothesis_pytestplugin", "--tb=short", "-p", "no:cacheprovider", "-o", "addopts="]
-    status = int(pytest.main([*fixed, *options], plugins=[Failures(tree.with_suffix(".failed"))]))
+    fixed = ["-q", "-p", "_hypothesis_pytestplugin", "--tb=line", "-p", "no:cacheprovider", "-o", "addopts="]
+    status = pytest.main([*fixed, *options], plugins=[Failures(tree.with_suffix(".failed"))])
     sys.stdout.flush()
-    return status
+    return int(status)
 
 
 @dataclass(frozen=True)
@@ -149,13 +157,10 @@ def find_tests(tree: Path) -> tuple[list[str], list[str]]:
     """Return the test files that need no finished pipeline, and those that do."""
     files: tuple[list[str], list[str]] = ([], [])
     for path in sorted(tree.glob("tests/**/test_*.py")):
-        nodes = list(ast.walk(ast.parse(path.read_bytes())))
-        words = {node.arg for node in nodes if isinstance(node, ast.arg)}
-        words |= {
-            node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
+        nodes = ast.walk(ast.parse(path.read_bytes()))
+        used = {node.arg if isinstance(node, ast.arg) else getattr(node, "value", None) for node in nodes}
         if not any(path.match(pattern) for pattern in EXCLUDED_TESTS):
-            files[bool(words & PIPELINE_FIXTURES)].append(str(path.relative_to(tree)))
+            files[bool(used & PIPELINE_FIXTURES)].append(str(path.relative_to(tree)))
     return files
 
 
@@ -167,9 +172,11 @@ def run_unchanged(tree: Path, names: Sequence[str], executes: bool) -> dict[str,
     seconds = (time.monotonic() - start) / len(names)
     functions = {tuple(line.split("\t")) for line in record.read_text().splitlines()}
     at = {(os.path.relpath(file, tree), int(line)) for file, line in functions} if executes else None
-    used = [name for name in names if name not in failing and status != "timeout"]
-    say(*(f"{seconds:6.1f} s  {name}{'' if name in used else '  does not run: not used'}" for name in names))
-    say(*(f"  fails on the unchanged code: not used: {each}" for each in failing))
+    if status == "timeout" or (status == "failed" and not failing):
+        raise SystemExit(f"{names} on the unchanged code: {status}\n{tree.with_suffix('.log').read_text()}")
+    used = [name for name in names if name not in failing]
+    lines = [f"{seconds:6.1f} s  {name}{'' if name in used else '  not used'}" for name in names]
+    say(*lines, *(f"  fails on the unchanged code, not used: {each}" for each in failing))
     return {name: TestFile(seconds, at, [each for each in failing if each.startswith(name)]) for name in used}
 
 
@@ -198,24 +205,15 @@ def evaluate(mutant: Mutant, folder: Path, tests: dict[str, TestFile]) -> dict[s
             by = status if status == "timeout" else failed[0] if failed else "crash"
             break
     shutil.copy2(folder / "tree" / module, path)
-    return asdict(mutant) | {
-        "caught_by": by,
-        "seconds": round(time.monotonic() - start, 1),
-        "test_files": len(names),
-    }
+    seconds = round(time.monotonic() - start, 1)
+    return asdict(mutant) | {"caught_by": by, "seconds": seconds, "test_files": len(names)}
 
 
 def copy_tree(root: Path, tree: Path) -> None:
+    caches = shutil.ignore_patterns("__pycache__", ".*_cache", "cache", "tmp")
+
     def left_out(folder: str, names: list[str]) -> set[str]:
-        here = Path(folder)
-        return {
-            name
-            for name in names
-            if (here == root and name in NOT_COPIED)
-            or (here.name == ".dvc" and name in ("cache", "tmp"))
-            or name == "__pycache__"
-            or (name.startswith(".") and name.endswith("_cache"))
-        }
+        return caches(folder, names) | (NOT_COPIED if Path(folder) == root else set())
 
     shutil.copytree(root, tree, symlinks=True, ignore=left_out)
 
@@ -234,86 +232,68 @@ def report(results: list[dict[str, Any]], rooms: dict[str, list[Mutant]]) -> dic
         caught = sum(bool(each["caught_by"]) for each in found)
         early = sum(bool(each["caught_by"]) and not each["pipeline"] for each in found)
         rate = round(caught / max(1, len(found)), 4)
-        table[room] = {
-            "mutants": len(found),
-            "caught": caught,
-            "caught_without_pipeline": early,
-            "rate": rate,
-        }
+        table[room] = {"mutants": len(found), "caught": caught, "without_pipeline": early, "rate": rate}
         print(f"{room:20} {caught:4} of {len(found):4} caught, {early:4} without the pipeline  {rate:7.1%}")
     return {"rooms": table, "survivors": survivors}
 
 
-def arguments() -> argparse.Namespace:
+def run_round(
+    mutants: list[Mutant],
+    results: dict[Mutant, dict[str, Any]],
+    work: Callable[[Mutant], Any],
+    jobs: int,
+    late: bool,
+) -> None:
+    """Evaluate mutants and put what is found into `results`."""
+    with multiprocessing.get_context("fork").Pool(jobs) as pool:
+        for i, (mutant, result) in enumerate(zip(mutants, pool.imap(work, mutants), strict=True), start=1):
+            for key in ("seconds", "test_files"):
+                result[key] += results.get(mutant, {}).get(key, 0)
+            results[mutant] = result | {"pipeline": late}
+            what, by = f"{mutant.file}:{mutant.line} {mutant.kind}", result["caught_by"] or "SURVIVES"
+            say(f"[{i}/{len(mutants)}] {result['seconds']:.1f} s  {what}  {by}")
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--count", type=int, default=240, help="number of mutants")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument(
-        "--rooms", nargs="+", choices=ROOMS, default=list(ROOMS), metavar="ROOM", help=", ".join(ROOMS)
+        "--rooms", nargs="+", choices=ROOMS, default=[*ROOMS], metavar="ROOM", help=", ".join(ROOMS)
     )
     parser.add_argument("--jobs", type=int, default=1, help="mutants that run at a time")
     parser.add_argument(
         "--no-pipeline", action="store_true", help="leave out tests that need a finished pipeline"
     )
     parser.add_argument("--out", type=Path, help="JSON file for every result")
-    return parser.parse_args()
-
-
-def run_all(
-    mutants: list[Mutant], given: argparse.Namespace, folder: Path
-) -> tuple[list[dict[str, Any]], Any]:
-    """Return the result of every mutant, and the seconds of every test file."""
-    tree = folder / "tree"
-    files, pipeline = find_tests(tree)
-    tests = {name: test for file in files for name, test in run_unchanged(tree, [file], True).items()}
-    results: dict[Mutant, dict[str, Any]] = {}
-    rounds = [(False, lambda: tests), (True, lambda: run_unchanged(tree, pipeline, False))]
-    for late, usable in rounds[: 1 if given.no_pipeline else 2]:
-        left = [mutant for mutant in mutants if mutant not in results or not results[mutant]["caught_by"]]
-        work = partial(evaluate, folder=folder, tests=usable())
-        with multiprocessing.get_context("fork").Pool(given.jobs) as pool:
-            for i, (mutant, result) in enumerate(zip(left, pool.imap(work, left), strict=True), start=1):
-                if before := results.get(mutant):
-                    result["seconds"] += before["seconds"]
-                results[mutant] = result | {"pipeline": late}
-                where = f"{mutant.file}:{mutant.line} {mutant.kind}"
-                say(
-                    f"[{i}/{len(left)}] {result['seconds']:.1f} s  {where}  {result['caught_by'] or 'SURVIVES'}"
-                )
-    return list(results.values()), {name: round(test.seconds, 1) for name, test in tests.items()}
-
-
-def main() -> None:
-    given, start = arguments(), time.monotonic()
+    given, start = parser.parse_args(), time.monotonic()
     for name in PRELOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    gc.freeze()  # otherwise garbage collection in a child copies the memory of all these modules
     with tempfile.TemporaryDirectory(prefix="mutants-") as temporary:
-        folder = Path(temporary).resolve()
+        folder, tree = Path(temporary).resolve(), Path(temporary).resolve() / "tree"
         (folder / "site").mkdir()
         (folder / "site" / "sitecustomize.py").write_text(RECORDER)
-        copy_tree(Path.cwd(), folder / "tree")
-        rooms = {room: find_candidates(folder / "tree", room) for room in given.rooms}
-        mutants = choose(sorted(each for found in rooms.values() for each in found), given.count, given.seed)
-        results, test_seconds = run_all(mutants, given, folder)
-    facts = {
-        "seed": given.seed,
-        "candidates": {room: len(found) for room, found in rooms.items()},
-        **report(results, rooms),
-        "seconds": round(time.monotonic() - start),
-        "test_seconds": test_seconds,
-        "mutants": results,
-    }
-    print(f"{facts['seconds']} s")
-    if given.out:
-        given.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-
-
-def say(*lines: str) -> None:
-    for line in lines:
-        print(line, file=sys.stderr, flush=True)
+        copy_tree(Path.cwd(), tree)
+        rooms = {room: find_candidates(tree, room) for room in given.rooms}
+        left = choose(sorted(each for found in rooms.values() for each in found), given.count, given.seed)
+        files, pipeline = find_tests(tree)
+        results: dict[Mutant, dict[str, Any]] = {}
+        for late in (False,) if given.no_pipeline else (False, True):
+            runs = [pipeline] if late else [[file] for file in files]
+            tests = {name: test for run in runs for name, test in run_unchanged(tree, run, not late).items()}
+            run_round(left, results, partial(evaluate, folder=folder, tests=tests), given.jobs, late)
+            left = [mutant for mutant in left if not results[mutant]["caught_by"]]
+            facts = {"seed": given.seed, "candidates": {room: len(found) for room, found in rooms.items()}}
+            facts |= report(list(results.values()), rooms) | {"seconds": round(time.monotonic() - start)}
+            facts |= {"test_seconds": {name: test.seconds for name, test in tests.items()}}
+            print(f"{facts['seconds']} s")
+            if given.out:
+                text = json.dumps(facts | {"mutants": list(results.values())}, indent=1)
+                given.out.write_text(f"{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

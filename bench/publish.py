@@ -1,13 +1,16 @@
-"""Gather what a run with other params measured, from the clone it ran in, into reports/published/NAME.
+"""Copy what a run of other params measured, from the clone that it ran in, into reports/published/NAME.
 
     git clone . ../published && cp reports/published/adaptation/params.yaml ../published/
-    # in ../published: name the places of the data in params.yaml, then `hw2 repro`, or `dvc repro` with some targets
+    # in ../published: set the paths of the data in params.yaml, then `hw2 repro`, or `dvc repro` with some targets
     python bench/publish.py adaptation ../published
+    python bench/publish.py --table-only adaptation   # write table.md again from what is published
 
-Copies each stage's metrics.json and history.csv and the pictures of what was generated, never one that shows real images, and
-writes table.md of whatever was run: for every pair the bounds and the methods, for every generator of faces or digits what the
-judges found. Of the clone's params only data.mirror, data.course.path and data.folder.paths may differ from those that are
-published.
+Copies metrics.json and history.csv of each stage and the pictures of generated images, never one that shows real images.
+table.md has a row for each pair (the bounds and the adapters) and for each generator of faces or digits. The params of the
+clone may differ from the published ones in data.mirror, data.course.path and data.folder.paths only.
+
+Runs of version 0.1 have one folder per item, with the mean and standard deviation over the seeds. Later runs have a folder per
+seed, which are combined here.
 """
 
 import argparse
@@ -22,18 +25,24 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from hw2core.settings import ADAPTERS, read_yaml  # noqa: E402
-from hw2core.report.results import title  # noqa: E402
+from hw2core.evaluation.seeds import combine  # noqa: E402
+from hw2core.report.names import arrow  # noqa: E402
+from hw2core.settings.registry import title  # noqa: E402
+from hw2core.settings.yaml import read_yaml  # noqa: E402
 
-OWN = (("mirror",), ("course", "path"), ("folder", "paths"))
-"""Below `data`: what is true of one machine."""
+Metrics = dict[str, Any]
 
-PICTURES = (
-    *("samples.png", "progress.png", "pairs.png", "reverse.png"),
-    *("sweep.png", "guidance.png", "eta.png", "interpolation.png"),
-)
-REAL = ("evaluate_real/samples.png", "evaluate_vae/interpolation.png")
-"""Pictures by the same names that show real images."""
+LOCAL = (("mirror",), ("course", "path"), ("folder", "paths"))
+"""Keys below `data` that depend on the machine."""
+
+NUMBERS = ("metrics.json", "history.csv", "sweep.csv")
+GENERATED = {
+    **{f"train_{kind}": ("progress.png",) for kind in ("gan", "autoencoder", "acgan", "ddpm")},
+    **{f"evaluate_{kind}": ("samples.png",) for kind in ("gan", "autoencoder", "acgan")},
+    "evaluate_ddpm": ("samples.png", "reverse.png"),
+    "sweep_ddpm": ("eta.png", "guidance.png", "interpolation.png"),
+}
+"""The pictures of each stage that show generated images only."""
 
 
 def main() -> None:
@@ -41,26 +50,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     options.add_argument("name", help="a folder of reports/published/ with a params.yaml")
-    options.add_argument("clone", type=Path, help="where it ran")
+    options.add_argument("clone", type=Path, nargs="?", help="the clone in which it ran")
+    options.add_argument("--table-only", action="store_true", help="only write table.md again")
     given = options.parse_args()
+    if given.table_only == (given.clone is not None):
+        options.error("give either the clone or --table-only")
     home = ROOT / "reports" / "published" / given.name
-    params = check_params(home / "params.yaml", given.clone / "params.yaml")
-    stages = given.clone / "stages"
-    shutil.rmtree(home / "stages", ignore_errors=True)
-    for file in sorted(stages.glob("*/*/*")):
-        if publishable(file) and fresh(given.clone, file):
-            target = home / "stages" / file.relative_to(stages)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, target)
-    (home / "table.md").write_text(table(params, home / "stages", given.clone), encoding="utf-8")
-    print((home / "table.md").read_text(encoding="utf-8"))
+    path = home / "table.md"
+    if given.table_only:
+        params, head = read_yaml(home / "params.yaml"), path.read_text(encoding="utf-8").splitlines()[:2]
+    else:
+        params = check_params(home / "params.yaml", given.clone / "params.yaml")
+        copy_stages(given.clone, home)
+        head = describe_run(given.clone, home)
+    path.write_text("\n".join([*head, *tables(params, home / "stages"), ""]), encoding="utf-8")
+    print(path.read_text(encoding="utf-8"))
+
+
+# --- gathering ------------------------------------------------------------------------------------------------
 
 
 def check_params(published: Path, used: Path) -> dict[str, Any]:
-    """The params, which must be the published ones but for what is this machine's own."""
+    """Return the params, which must equal the published ones except for the keys in LOCAL."""
     both: list[Any] = [read_yaml(path) for path in (published, used)]
     for params in both:
-        for *parents, last in OWN:
+        for *parents, last in LOCAL:
             section = params["data"]
             for parent in parents:
                 section = section[parent]
@@ -71,138 +85,161 @@ def check_params(published: Path, used: Path) -> dict[str, Any]:
     return found
 
 
-def fresh(clone: Path, file: Path) -> bool:
-    """Whether a file came out of this run, and was not in the repository before."""
-    said = subprocess.run(
-        ["git", "status", "--porcelain", "--", str(file.relative_to(clone))],
-        cwd=clone,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return bool(said.stdout.strip())
+def copy_stages(clone: Path, home: Path) -> None:
+    shutil.rmtree(home / "stages", ignore_errors=True)
+    for file in changed_files(clone):
+        if is_publishable(file):
+            target = home / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(clone / file, target)
 
 
-def publishable(file: Path) -> bool:
-    """Numbers, and pictures of what was generated alone."""
-    kind = file.parent.parent.name
-    if file.name in ("metrics.json", "history.csv", "sweep.csv"):
-        return True
-    return file.name in PICTURES and f"{kind}/{file.name}" not in REAL
+def changed_files(clone: Path) -> list[Path]:
+    """The files below stages/ that this run wrote: those that differ from the clone's last commit."""
+    status = ["git", "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", "stages"]
+    lines = subprocess.run(status, cwd=clone, capture_output=True, text=True, check=True).stdout.split("\0")
+    files = [Path(line[3:]) for line in lines if line]
+    return sorted(file for file in files if (clone / file).is_file())
 
 
-def table(params: dict[str, Any], stages: Path, clone: Path) -> str:
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=clone, capture_output=True, text=True, check=True
-    ).stdout.strip()
-    parts = [pairs_table(params, stages), faces_table(params, stages), digits_table(params, stages)]
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in stages.glob("*/*/metrics.json")]
-    devices = sorted({metrics["device"] for metrics in found if "device" in metrics})
-    head = [
-        f"Code of commit {commit}; the params are params.yaml beside this file, and every figure is in stages/.",
+def is_publishable(file: Path) -> bool:
+    """Whether a file, given as stages/<stage>/..., holds numbers or shows generated images only."""
+    return file.name in NUMBERS or file.name in GENERATED.get(file.parts[1], ())
+
+
+def describe_run(clone: Path, home: Path) -> list[str]:
+    revision = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(revision, cwd=clone, capture_output=True, text=True, check=True).stdout.strip()
+    measured = [read_json(path) for path in home.glob("stages/**/metrics.json")]
+    devices = sorted({metrics["device"] for metrics in measured if "device" in metrics})
+    return [
+        f"Code of commit {commit}; the params are params.yaml beside this file, and every metric is in stages/.",
         f"Device: {'; '.join(devices)}. A dash: not run.",
     ]
-    return "\n".join([*head, *(line for part in parts if part for line in ("", *part)), ""])
+
+
+# --- tables ---------------------------------------------------------------------------------------------------
+
+
+def tables(params: dict[str, Any], stages: Path) -> list[str]:
+    parts = [pairs_table(params, stages), faces_table(params, stages), digits_table(params, stages)]
+    return [line for part in parts if part for line in ("", *part)]
 
 
 def pairs_table(params: dict[str, Any], stages: Path) -> list[str]:
-    """Accuracy of the bounds and the methods."""
-    methods = [title(method) for method in ADAPTERS]
+    """Accuracy of the bounds and the adapters on every ordered pair of domains."""
+    adapters = params["adapters"]
     lines = [
-        f"Accuracy on the target's test set in per cent, at the last step; seeds {params['seeds']}.",
+        f"Accuracy on the target's test set in percent, at the last step; seeds {params['seeds']}.",
         "",
-        f"| pair | source only | {' | '.join(methods)} | target only | test images |",
-        f"|:---|---:|{'---:|' * len(methods)}---:|---:|",
+        f"| pair | source only | {' | '.join(map(title, adapters))} | target only | test images |",
+        f"|:---|---:|{'---:|' * len(adapters)}---:|---:|",
     ]
-    run = False
+    any_run = False
     for source, target in permutations(params["data"]["domains"], 2):
-        bounds = [read(stages / "evaluate_classifier" / domain) for domain in (source, target)]
-        trained = [read(stages / f"train_{method}" / f"{source}-{target}") for method in ADAPTERS]
-        run = run or any(trained)
+        pair = f"{source}-{target}"
+        bounds = [read(stages, "evaluate_classifier", domain) for domain in (source, target)]
+        trained = [read(stages, f"train_{adapter}", pair) for adapter in adapters]
+        any_run = any_run or any(trained)
         low, high = ((bound or {}).get("on", {}).get(target) for bound in bounds)
-        cells = [figure(low), *map(figure, trained), figure(high)]
+        cells = [format_accuracy(metrics) for metrics in (low, *trained, high)]
         count = high["test_images"] if high else "–"
-        lines.append(f"| {source} → {target} | {' | '.join(cells)} | {count} |")
-    return lines if run else []
+        lines.append(f"| {arrow(pair)} | {' | '.join(cells)} | {count} |")
+    return lines if any_run else []
 
 
 def faces_table(params: dict[str, Any], stages: Path) -> list[str]:
-    """What the judges found of the generators of faces, and of the real images that they learned."""
-    runs = {name: read(stages / "evaluate_gan" / name) for name in params["gan"]["methods"]}
-    runs["vae"] = read(stages / "evaluate_vae" / "faces")
-    ends = read(stages / "evaluate_real" / "faces")
-    if not ends or not any(runs.values()):
+    """Generated faces compared with the real test images."""
+    systems = [
+        *(("gan", name) for name in params["gans"]),
+        *(("autoencoder", n) for n in params["autoencoders"]),
+    ]
+    real = read(stages, "evaluate_real", "faces")
+    evaluated = {
+        (kind, name): metrics
+        for kind, name in systems
+        if (metrics := read(stages, f"evaluate_{kind}", name)) is not None
+    }
+    if not real or not evaluated:
         return []
-    share = ends["test_images"]["face_detection_rate"]
+    rate = real["test_images"]["face_detection_rate"]
     lines = [
-        f"Generated faces, learned from {params['data']['faces']}; seeds {params['generation']['seeds']}. One face is found in "
-        f"{share:.1f} % of the {ends['test_images']['images']} real test images.",
+        f"Generated faces of systems trained on {params['data']['faces']}; seeds {params['generation']['seeds']}. The face "
+        f"detection rate is {rate:.1f} % on the {real['test_images']['images']} real test images.",
         "",
-        "| system | faces found, % | of real | offline distance | offline KID | precision | recall | images | steps | parameters |",
+        "| system | face detection rate, % | relative to real | FD (face features) | KD (face features) | precision | recall "
+        "| images | steps | parameters |",
         "|:---|" + "---:|" * 9,
     ]
-    for name, metrics in runs.items():
-        if metrics:
-            found = metrics["face_detection_rate"]["mean"]
-            cells = [
-                f"{found:.1f}",
-                f"{found / share:.2f}",
-                *(
-                    f"{metrics[f'{key}_faces']['mean']:.3g}"
-                    for key in ("fid", "kid", "precision", "recall")
-                ),
-                str(metrics["by"][0]["n_fake"]),
-                *effort(metrics),
-            ]
-            lines.append(f"| {title(name)} | {' | '.join(cells)} |")
-    near, far = (ends[name]["fd_faces"] for name in ("training_images", "noise"))
-    return [
-        *lines,
-        "",
-        f"The ends of the offline distance: real training images {near:.2f}, noise {far:.1f}.",
-    ]
+    for (kind, name), metrics in evaluated.items():
+        found = metrics["face_detection_rate"]["mean"]
+        cells = [
+            f"{found:.1f}",
+            f"{found / rate:.2f}",
+            *(f"{metrics[f'{key}_faces']['mean']:.3g}" for key in ("fd", "kd", "precision", "recall")),
+            str(metrics["extractor"][0]["n_fake"]),
+            *training_cells(stages, f"train_{kind}", name),
+        ]
+        lines.append(f"| {title(name)} | {' | '.join(cells)} |")
+    near, far = (real[name]["fd_faces"] for name in ("training_images", "noise"))
+    return [*lines, "", f"FD (face features) of real training images: {near:.2f}, of noise: {far:.1f}."]
 
 
 def digits_table(params: dict[str, Any], stages: Path) -> list[str]:
-    """What the judges found of the digits drawn by their label."""
-    runs = {name: read(stages / f"evaluate_{name}" / "digits") for name in ("acgan", "ddpm")}
-    if not any(runs.values()):
+    """Generated digits, read by a classifier and compared with the real test images."""
+    names = [name for name, items in params["conditional"].items() if "digits" in items]
+    evaluated = {
+        name: metrics for name in names if (metrics := read(stages, f"evaluate_{name}", "digits")) is not None
+    }
+    if not evaluated:
         return []
     lines = [
-        f"Generated digits, learned from {params['data']['digits']}; seeds {params['generation']['seeds']}.",
+        f"Generated digits of systems trained on {params['data']['digits']}; seeds {params['generation']['seeds']}.",
         "",
-        "| system | digits read, % | read by | offline distance | precision | recall | images | steps | parameters |",
+        "| system | digit accuracy, % | classifier | FD (digit features) | precision | recall | images | steps | parameters |",
         "|:---|---:|:---|" + "---:|" * 6,
     ]
-    for name, metrics in runs.items():
-        if metrics:
-            cells = [
-                f"{metrics['digit_accuracy']['mean']:.1f}",
-                metrics["judge"],
-                *(f"{metrics[f'{key}_digits']['mean']:.2f}" for key in ("fid", "precision", "recall")),
-                str(metrics["images"]),
-                *effort(metrics),
-            ]
-            lines.append(f"| {title(name)} | {' | '.join(cells)} |")
+    for name, metrics in evaluated.items():
+        cells = [
+            f"{metrics['digit_accuracy']['mean']:.1f}",
+            metrics["classifier"],
+            *(f"{metrics[f'{key}_digits']['mean']:.2f}" for key in ("fd", "precision", "recall")),
+            str(metrics["images"]),
+            *training_cells(stages, f"train_{name}", "digits"),
+        ]
+        lines.append(f"| {title(name)} | {' | '.join(cells)} |")
     return lines
 
 
-def effort(metrics: dict[str, Any]) -> tuple[str, str]:
-    """How long a generator was trained, and how large it is."""
-    training = metrics["training"]
-    return str(training["steps"]), f"{sum(training['parameters'].values()):,}"
+def training_cells(stages: Path, stage: str, item: str) -> tuple[str, str]:
+    """The steps and the parameters of a training; dashes if it is not published."""
+    metrics = read(stages, stage, item)
+    return (str(metrics["steps"]), f"{sum(metrics['parameters'].values()):,}") if metrics else ("–", "–")
 
 
-def read(folder: Path) -> dict[str, Any] | None:
-    path = folder / "metrics.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-
-
-def figure(metrics: dict[str, Any] | None) -> str:
+def format_accuracy(metrics: Metrics | None) -> str:
     if not metrics:
         return "–"
     last = metrics["accuracy"]["last"]
     return f"{last['mean']:.1f}" + (f" ± {last['std']:.1f}" if last["std"] is not None else "")
+
+
+def read(stages: Path, stage: str, item: str) -> Metrics | None:
+    """The metrics of an item, combined over its seeds; None if it was not run."""
+    folder = stages / stage / item
+    seeds = sorted(
+        folder.glob("seed*/metrics.json"), key=lambda path: int(path.parent.name.removeprefix("seed"))
+    )
+    if seeds:
+        combined: Metrics = combine([read_json(path) for path in seeds])
+        return combined
+    path = folder / "metrics.json"
+    return read_json(path) if path.is_file() else None
+
+
+def read_json(path: Path) -> Metrics:
+    found: Metrics = json.loads(path.read_text(encoding="utf-8"))
+    return found
 
 
 if __name__ == "__main__":

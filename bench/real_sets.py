@@ -1,10 +1,11 @@
-"""Show that the published sets come in whole: MNIST, USPS and BSDS500, from arrays one has, in their official formats
-behind a loopback server, through `hw2 download` and `hw2 preprocess`; then the same sets as the course's folders.
+"""Check that published datasets are read completely: MNIST, USPS and MNIST-M.
 
     python bench/real_sets.py --mnist mnist.npz --usps usps.npz --photos bsds500_train.zip
 
-The npz files hold train_images, train_labels, test_images and test_labels as published (USPS 16x16, floor(255 x));
-the zip holds BSDS500's 200 training photos. Prints a line for each thing checked; the exit status is 1 if one fails.
+Writes given arrays in their official formats, serves them from this machine, and runs `hw2 download` and `hw2 preprocess`; then
+does the same with folders in the course's layout. The npz files hold train_images, train_labels, test_images and test_labels as
+published (USPS 16x16, floor(255 x)); the zip holds BSDS500's 200 training photos. Prints a line for each check; the exit status
+is 1 if one fails.
 """
 
 import argparse
@@ -92,7 +93,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 
 
 def workspace(folder: Path, data: dict[str, object], domains: list[str]) -> Path:
-    """A scratch workspace with these settings of `data`."""
+    """Make a workspace with these settings of `data`."""
     folder.mkdir()
     shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
     yaml = YAML()
@@ -103,7 +104,7 @@ def workspace(folder: Path, data: dict[str, object], domains: list[str]) -> Path
             section.update(value)
         else:
             params["data"][key] = value
-    params["data"] |= {"domains": domains, "jitter": []}
+    params["data"] |= {"domains": domains, "digits": domains[0], "color_jitter": []}
     first, second = domains[:2]
     params["pairs"] = {f"{first}-{second}": {"source": first, "target": second}}
     yaml.dump(params, folder / "params.yaml")
@@ -111,9 +112,9 @@ def workspace(folder: Path, data: dict[str, object], domains: list[str]) -> Path
 
 
 def hw2(folder: Path, *arguments: str) -> None:
-    begun = time.monotonic()
+    start = time.monotonic()
     done = subprocess.run([sys.executable, "-m", "hw2core", *arguments], cwd=folder, env=environment())
-    check(f"hw2 {' '.join(arguments)} in {time.monotonic() - begun:.1f} s", done.returncode == 0)
+    check(f"hw2 {' '.join(arguments)} in {time.monotonic() - start:.1f} s", done.returncode == 0)
 
 
 def environment() -> dict[str, str]:
@@ -130,7 +131,7 @@ def about(folder: Path, dataset: str) -> dict:
 
 
 def unpack(arrays: dict[str, np.ndarray], digits: Path, dataset: str, year: int) -> None:
-    """The images as the course's png files: in a folder a split (2021), or all in data/ (2022)."""
+    """Write the images as the course's PNG files: in a folder per split (2021), or all in data/ (2022)."""
     for split, table in (("train", "train"), ("test", "test" if year == 2021 else "val")):
         folder = digits / dataset / (table if year == 2021 else "data")
         folder.mkdir(parents=True, exist_ok=True)

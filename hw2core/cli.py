@@ -4,18 +4,17 @@ Nothing heavy is imported here, so that `hw2 --help` and every usage error answe
 """
 
 import errno
-import importlib
-import inspect
 import os
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 from hw2core import __version__
 from hw2core.errors import UserError
 from hw2core.layout import find_workspace
-from hw2core.stages.table import ARGUMENTS, STAGES, StageCommand
+from hw2core.stages.dispatch import add_stage, run_stage
+from hw2core.stages.table import ARGUMENTS, STAGES
 
 app = typer.Typer(
     name="hw2",
@@ -49,44 +48,6 @@ def root(
         print(f"hw2core {__version__}")
     elif context.invoked_subcommand is None:
         print(context.get_help())
-
-
-def run_stage(module: str, function: str, *arguments: Any) -> None:
-    """Run `function` of hw2core/stages/<module>.py on the validated params of this workspace."""
-    from hw2core.settings import load_params
-
-    layout = find_workspace()
-    params = load_params(layout.params)
-    # Numerical libraries read these when they are imported, and by default take every core.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(params.engine.threads)
-    getattr(importlib.import_module(f"hw2core.stages.{module}"), function)(params, layout, *arguments)
-
-
-def add_stage(stage: StageCommand) -> None:
-    """Make a command of a stage: its arguments are positional, `seed` is a number."""
-
-    def command(**values: Any) -> None:
-        if values.get("item", "digits") not in ("digits", "faces"):
-            raise UserError(f"unknown item {values['item']}; there are: digits, faces")
-        module = stage.module.format(**values)
-        # The module of this stage says what the item is.
-        arguments = {name: value for name, value in values.items() if f"{{{name}}}" not in stage.module}
-        run_stage(module, stage.target, *arguments.values())
-
-    parameters = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.POSITIONAL_OR_KEYWORD,
-            annotation=Annotated[
-                int if name == "seed" else str, typer.Argument(metavar=name.upper(), help=ARGUMENTS[name])
-            ],
-        )
-        for name in stage.arguments
-    ]
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    app.command(stage.name, help=stage.help, rich_help_panel=STAGE)(command)
 
 
 @app.command(rich_help_panel=PIPELINE)
@@ -320,7 +281,7 @@ def doctor() -> None:
 
 
 for stage in STAGES:
-    add_stage(stage)
+    add_stage(app, stage, STAGE)
 
 
 def main() -> None:

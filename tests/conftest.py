@@ -195,13 +195,25 @@ def empty_workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspac
     return workspace
 
 
+FIRST = ("test_dependencies.py", "test_dvc_yaml.py", "test_add_a_system.py", "test_experiments.py")
+"""The test files that take longest, in that order: with several processes they must not be what is left at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
+
+
 def stage_commands(raw: Raw) -> list[tuple[str, ...]]:
     """The command of every stage but the report, in an order in which they can run."""
     domains, pairs, seeds = raw["data"]["domains"], list(raw["pairs"]), list(map(str, raw["seeds"]))
     generation_seeds = list(map(str, raw["generation"]["seeds"]))
     adapted = [(method, pair) for method in raw["adapters"] for pair in pairs]
     return [
-        *((stage, dataset) for dataset in (*domains, raw["data"]["faces"]) for stage in ("download", "preprocess")),
+        *(
+            (stage, dataset)
+            for dataset in (*domains, raw["data"]["faces"])
+            for stage in ("download", "preprocess")
+        ),
         *(
             (stage, domain, seed)
             for stage in ("train_classifier", "evaluate_classifier")
@@ -209,7 +221,12 @@ def stage_commands(raw: Raw) -> list[tuple[str, ...]]:
             for seed in seeds
         ),
         *(("pair_inputs", pair) for pair in pairs),
-        *((stage, *run, seed) for run in adapted for seed in seeds for stage in ("train_adapter", "evaluate")),
+        *(
+            (stage, *run, seed)
+            for run in adapted
+            for seed in seeds
+            for stage in ("train_adapter", "evaluate")
+        ),
         *(("tsne", *run) for run in adapted),
         ("train_face_features", "face_features"),
         ("evaluate_real", "face_features"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
+from hw2core.settings.yaml import read_yaml, write_yaml
 
 ROOT = Path(__file__).parents[1]
 
@@ -85,7 +85,6 @@ def make_workspace(root: Path) -> None:
     root.mkdir(parents=True)
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        *(),
         cwd=ROOT,
         capture_output=True,
         check=True,
@@ -97,7 +96,13 @@ def make_workspace(root: Path) -> None:
             shutil.copyfile(ROOT / name, root / name)
     for command in (["git", "init", "--quiet"], *(hw2("profile", name) for name in ("every_gan", "smoke"))):
         subprocess.run(command, cwd=root, check=True, capture_output=True)
-    change_params(root, lambda raw: raw["pairs"].pop("handwritten-printed") and raw.update(seeds=[0]))
+    pairs = {"blended-handwritten": ("blended", "handwritten"), "printed-blended": ("printed", "blended")}
+    change_params(
+        root,
+        lambda raw: raw.update(
+            seeds=[0], pairs={name: {"source": s, "target": t} for name, (s, t) in pairs.items()}
+        ),
+    )
 
 
 def run_pipeline(root: Path) -> None:
@@ -133,7 +138,7 @@ def hw2(*arguments: str) -> list[str]:
 def change_params(root: Path, change: Any) -> None:
     """Change the plain values of params.yaml; its comments are lost."""
     path = root / "params.yaml"
-    raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    raw = read_yaml(path)
     change(raw)
     with path.open("w", encoding="utf-8") as file:
-        YAML(typ="safe", pure=True).dump(raw, file)
+        write_yaml(raw, file)

@@ -66,7 +66,17 @@ def test_nothing_is_stale_at_first(workspace: Path) -> None:
         (["evaluation/tsne.py"], ["tsne@*", "evaluate_autoencoder@*"]),
         (["systems/dann.py"], DANN),
         (["systems/sngan.py"], ["train_gan@sngan-*", "evaluate_gan@sngan-*"]),
-        (["progress.py", "cli.py", "pipeline/scheduler.py", "settings/validation.py", "gate.py", "doctor.py"], []),
+        (
+            [
+                "progress.py",
+                "cli.py",
+                "pipeline/scheduler.py",
+                "settings/validation.py",
+                "gate.py",
+                "doctor.py",
+            ],
+            [],
+        ),
     ],
     ids=lambda value: value[0] if value and isinstance(value, list) else "nothing",
 )
@@ -111,7 +121,9 @@ def set_key(path: str, value: Any) -> Callable[[Any], None]:
         ("data.mirror", "elsewhere", []),
     ],
 )
-def test_a_change_of_params(workspace: Path, names: set[str], key: str, value: Any, reruns: list[str]) -> None:
+def test_a_change_of_params(
+    workspace: Path, names: set[str], key: str, value: Any, reruns: list[str]
+) -> None:
     """The report prints all params, so it follows every change."""
     change_params(workspace, set_key(key, value))
     expect(workspace, [*reruns, "report"], names)
@@ -179,10 +191,14 @@ def test_other_images_of_a_domain_rerun_what_uses_it(workspace: Path, names: set
     about = read_about(folder)
     splits = {name: open_split(folder, name) for name in ("train", "test")}
     changed = {name: Split(255 - np.array(s.images), np.array(s.labels)) for name, s in splits.items()}
-    write(folder, ImageData(changed, about["made"]), {key: about[key] for key in ("name", "source", "settings")})
+    write(
+        folder, ImageData(changed, about["made"]), {key: about[key] for key in ("name", "source", "settings")}
+    )
     stale = follow_inputs(workspace)
     adapted = {
-        name for name in names if name.startswith(("train_adapter@", "evaluate@", "tsne@")) and "printed" in name
+        name
+        for name in names
+        if name.startswith(("train_adapter@", "evaluate@", "tsne@")) and "printed" in name
     }
     assert adapted
     classifiers = {name for name in names if name.startswith("evaluate_classifier@")}

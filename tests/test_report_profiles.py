@@ -223,12 +223,8 @@ def test_a_report_sets_every_key_of_its_systems(name: str) -> None:
     for system in systems - {"acgan"}:
         assert keys(profile[system]) == keys(default[system]), system
     for item in profile["conditional"]["acgan"]:
-        settings = profile["acgan"][item]
-        assert keys(default["acgan"][item]) - keys(settings) <= {"r1_every", "label_scale"}, item
-        # which have no effect without the penalty and outside the compact networks
-        assert settings["r1_gamma"] == 0
-        assert not settings["arch"].startswith("compact")
-    assert list(profile.get("acgan", [])) == profile["conditional"]["acgan"]
+        assert keys(profile["acgan"][item]) == keys(default["acgan"][item]), item
+
 
 
 @pytest.mark.parametrize("name", REPORTS)
@@ -294,11 +290,11 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, size in (("blended", 28), ("handwritten", 28), ("drawn_faces", 64)):
         attributes = ["smiling", "glasses"] if size == 64 else None
         splits = {}
-        for split, count in (("train", 40), ("test", 20)):
+        for split, count in (("train", 24), ("test", 12)):
             pictures = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
             labels = np.arange(count, dtype=np.uint8) % 10
             if attributes:
-                labels = np.stack([labels % 2, labels // 5], axis=1)
+                labels = np.stack([labels % 2, labels // 2 % 2], axis=1)
             splits[split] = Split(pictures, labels)
         images.write(Layout(root).ready(name), ImageData(splits, "random", attributes), {"name": name})
     return root / "data"
@@ -317,7 +313,7 @@ def smallest(name: str) -> Raw:
         section |= {"steps": 1, "batch": 4}
         section["lr_schedule"]["warmup_steps"] = 0
     raw["sngan_gp"]["n_critic"] = 2
-    raw["ddpm"]["sampling_steps"] = 2
+    raw["ddpm"]["sampling_steps"] = 1
     return raw
 
 

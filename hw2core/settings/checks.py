@@ -60,8 +60,9 @@ def domains(raw: Raw) -> Iterator[str]:
         if name in FACES:
             yield f"data.domains: {name} is of faces; a domain is of digits"
     digit_sets = {name for datasets in DATASETS.values() for name in datasets} - set(FACES)
-    if data.get("faces") in digit_sets:
-        yield f"data.faces: {data['faces']} is of digits"
+    for name in names([data.get("faces")]):
+        if name in digit_sets:
+            yield f"data.faces: {name} is of digits"
     for path, values in (
         ("data.color_jitter", names(data.get("color_jitter"))),
         ("data.digits", names([data.get("digits")]) if uses_digits(raw) else []),

@@ -1,13 +1,14 @@
 """Keys of params.yaml that had another name before version 0.2: whoever still uses one is told the new one."""
 
+from hw2core.settings.registry import TRAININGS
+from hw2core.settings.systems import Acgans
+
 RENAMED = {
     "dann.arch": "backbone",
     "data.holdout": "data.val_fraction",
     "data.jitter": "data.color_jitter",
-    "gan.methods": "gans",
     "gan": "gans",
     "judges": "evaluation",
-    "judges.inception": "evaluation.faces.inception",
     "tsne.images": "tsne.images_per_domain",
     "sweep.guidance": "sweep.guidance_scale",
     "dann.reversal": "dann.lambda_max",
@@ -60,4 +61,14 @@ def new_name(path: str) -> str | None:
     if path in RENAMED:
         return RENAMED[path]
     section, _, key = path.rpartition(".")
-    return f"{section}.{RENAMED_IN_EVERY_SYSTEM[key]}" if section and key in RENAMED_IN_EVERY_SYSTEM else None
+    new = RENAMED_IN_EVERY_SYSTEM.get(key, "")
+    return f"{section}.{new}" if new.partition(".")[0] in keys_of(section) else None
+
+
+def keys_of(section: str) -> set[str]:
+    """The keys of a system's section; none if it is no system's."""
+    name, _, item = section.partition(".")
+    model = TRAININGS.get(name) or (
+        Acgans.model_fields[item].annotation if name == "acgan" and item in Acgans.model_fields else None
+    )
+    return set(model.model_fields) if model else set()

@@ -81,7 +81,6 @@ def test_a_key_that_is_missing_for_another_reason_is_still_reported(raw: Raw) ->
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="renamed.new_name renames keys of sections that are no systems")
 @pytest.mark.parametrize(
     ("path", "hint"),
     [("data.folder.path", "did you mean data.folder.paths?"), ("classifier.noise", "known here: ")],

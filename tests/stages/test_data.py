@@ -60,7 +60,9 @@ def set_data(workspace: Workspace, domains: tuple[str, ...] = ("mnistm", "usps")
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "mnistm", "usps", "svhn", "celeba"])
-def test_a_published_dataset_is_downloaded_and_preprocessed(published: Workspace, hw2: Hw2, dataset: str) -> None:
+def test_a_published_dataset_is_downloaded_and_preprocessed(
+    published: Workspace, hw2: Hw2, dataset: str
+) -> None:
     assert hw2("download", dataset).status == 0
     assert hw2("preprocess", dataset).status == 0
     made = about(published, dataset)
@@ -145,8 +147,8 @@ def test_a_folder_with_problems_is_refused_whole_by_download(
     assert not any(path.is_file() for path in empty_workspace.layout.raw("mnistm").rglob("*"))
 
 
-def test_preprocess_without_download_names_the_stage_to_run(empty_workspace: Workspace, hw2: Hw2) -> None:
-    refused(hw2("preprocess", "printed"), "data/raw/printed", "dvc repro download@printed")
+def test_preprocess_without_download_names_the_command_to_run(empty_workspace: Workspace, hw2: Hw2) -> None:
+    refused(hw2("preprocess", "printed"), "data/raw/printed", "`hw2 repro` downloads it")
 
 
 @pytest.mark.parametrize("name", ["svhn", "../printed", ""])
@@ -190,5 +192,5 @@ def test_drawn_faces_have_attributes_and_settings_of_their_own(workspace: Worksp
     assert (workspace.root / "data" / "sheets" / "drawn_faces.png").is_file()
 
 
-def test_data_of_a_missing_dataset_names_the_stage_to_run(empty_workspace: Workspace, hw2: Hw2) -> None:
-    refused(hw2("data", "printed"), "data/ready/printed: ", "preprocess@printed")
+def test_data_of_a_missing_dataset_names_the_command_to_run(empty_workspace: Workspace, hw2: Hw2) -> None:
+    refused(hw2("data", "printed"), "data/ready/printed: ", "`hw2 repro` makes it")

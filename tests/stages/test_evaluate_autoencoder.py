@@ -56,7 +56,15 @@ def test_an_autoencoders_metrics_and_pictures(finished: Workspace, params: Param
     metrics = read_json(folder / "metrics.json")
     assert len(metrics["reconstruction_mse_first"]) == 10
     assert (metrics["reconstructed_images"], metrics["mapped_images"], metrics["images"]) == (100, 40, 40)
-    assert metrics.keys() >= {"face_detection_rate", "fd_faces", "kd_faces", "fid", "extractor", "seed", "device"}
+    assert metrics.keys() >= {
+        "face_detection_rate",
+        "fd_faces",
+        "kd_faces",
+        "fid",
+        "extractor",
+        "seed",
+        "device",
+    }
     test = resident(open_split(finished.layout.ready("drawn_faces"), "test"), device)
     system = generators.load(params, finished.layout, device, "vae", 0)
     images, errors = reconstruct(system, test)
@@ -109,7 +117,9 @@ def test_attributes_that_divide_no_faces_are_left_out() -> None:
 
 
 def test_of_many_attributes_the_most_even_are_shown() -> None:
-    labels = (np.arange(40)[:, None] < np.arange(1, 21)).astype(np.int64)  # the first has one face, the last 20
+    labels = (np.arange(40)[:, None] < np.arange(1, 21)).astype(
+        np.int64
+    )  # the first has one face, the last 20
     names = [f"a{count}" for count in range(1, 21)]
     assert list(informative_attributes(labels, names)) == [f"a{count}" for count in range(13, 21)]
 

@@ -130,9 +130,17 @@ def test_the_sweep_measures_every_setting_once(finished: Workspace, params: Para
     factor = np.where(table["guidance_scale"] == 2, 2, 1)  # at 0 and 1 the network is evaluated once a step
     assert (table["nfe"] == table["sampling_steps"] * factor).all()
     assert metrics["settings"] == json.loads(table.to_json(orient="records"))
-    assert (metrics["images"], metrics["classifier"], metrics["seed"]) == (20, "classifier of blended, seed 0", 0)
+    assert (metrics["images"], metrics["classifier"], metrics["seed"]) == (
+        20,
+        "classifier of blended, seed 0",
+        0,
+    )
     etas, scales = metrics["etas"], params.sweep.guidance_scale
-    for name, rows, columns in (("eta", len(etas), 10), ("guidance", len(scales), 10), ("interpolation", 6, 8)):
+    for name, rows, columns in (
+        ("eta", len(etas), 10),
+        ("guidance", len(scales), 10),
+        ("interpolation", 6, 8),
+    ):
         assert read_tiles(folder / f"{name}.png", rows, columns).shape[2:] == (28, 28, 3)
     assert metrics["interpolations"] == ["sphere", "straight"] * 3
 

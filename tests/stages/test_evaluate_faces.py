@@ -32,7 +32,16 @@ def metrics_of(workspace: Workspace, stage: str, item: str, seed: int | None = 0
 @pytest.mark.parametrize("gan", ["dcgan4", "sngan"])
 def test_a_gan_is_evaluated_on_as_many_images_as_params_name(finished: Workspace, gan: str) -> None:
     metrics = metrics_of(finished, "evaluate_gan", gan)
-    assert metrics.keys() == {"face_detection_rate", "faces", "fid", "extractor", "images", "seed", "device", *DISTANCES}
+    assert metrics.keys() == {
+        "face_detection_rate",
+        "faces",
+        "fid",
+        "extractor",
+        "images",
+        "seed",
+        "device",
+        *DISTANCES,
+    }
     assert metrics["fid"].startswith(NOT_MEASURED)
     assert metrics["kd_faces"].keys() == {"mean", "std", "subset"}
     assert (metrics["images"], metrics["faces"]["images"], metrics["seed"]) == (40, 40, 0)
@@ -48,7 +57,9 @@ def test_a_gan_is_evaluated_on_as_many_images_as_params_name(finished: Workspace
     ]
 
 
-def test_samples_are_the_first_of_the_evaluated_images(finished: Workspace, params: Params, device: Device) -> None:
+def test_samples_are_the_first_of_the_evaluated_images(
+    finished: Workspace, params: Params, device: Device
+) -> None:
     """They depend on stage, item and seed, not on how many there are."""
     system = generators.load(params, finished.layout, device, "sngan", 0)
     images = generators.sample(system, 32, "train_gan", "sngan", "seed 0", "samples")
@@ -93,7 +104,15 @@ def test_fid_is_measured_beside_the_other_distances(
 
     def inception(path: Path) -> Extractor:
         assert path == weights
-        return Extractor("Inception", "", "7" * 64, "none", None, faces.network, lambda x: (faces.features(x)[0], x.mean((2, 3))))
+        return Extractor(
+            "Inception",
+            "",
+            "7" * 64,
+            "none",
+            None,
+            faces.network,
+            lambda x: (faces.features(x)[0], x.mean((2, 3))),
+        )
 
     monkeypatch.setattr(evaluate_faces, "inception", inception)
     monkeypatch.setattr("hw2core.layout.Layout.features", tmp_path / "features")
@@ -143,7 +162,9 @@ def test_acgans_samples_are_pairs_without_and_with_the_attribute(
         assert np.abs(train.astype(int) - neighbor).mean((1, 2, 3)).min() < 4
 
 
-def test_a_visible_attribute_is_classified(finished: Workspace, params: Params, device: Device, tmp_path: Path) -> None:
+def test_a_visible_attribute_is_classified(
+    finished: Workspace, params: Params, device: Device, tmp_path: Path
+) -> None:
     rng = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 2
     noise = torch.randint(0, 100, (60, 64, 64, 3), generator=rng)

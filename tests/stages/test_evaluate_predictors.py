@@ -20,7 +20,9 @@ SOURCE, TARGET = PAIR.split("-")
 each_method = pytest.mark.parametrize("method", ADAPTERS)
 
 
-def read_table(workspace: Workspace, stage: str, item: str, seed: int | None, name: str) -> list[dict[str, str]]:
+def read_table(
+    workspace: Workspace, stage: str, item: str, seed: int | None, name: str
+) -> list[dict[str, str]]:
     with (workspace.layout.stage(stage, item, seed) / name).open() as file:
         return list(csv.DictReader(file))
 
@@ -78,13 +80,19 @@ def test_last_and_chosen_are_the_weights_of_these_names(workspace: Workspace, hw
     before = read_json(layout.stage("evaluate", f"dann-{PAIR}", 0) / "metrics.json")
     assert hw2("evaluate", "dann", PAIR, "0").status == 0
     after = read_json(layout.stage("evaluate", f"dann-{PAIR}", 0) / "metrics.json")
-    assert {name for name in after["accuracy"] if after["accuracy"][name] != before["accuracy"][name]} == {which}
+    assert {name for name in after["accuracy"] if after["accuracy"][name] != before["accuracy"][name]} == {
+        which
+    }
     assert (after["per_digit"] == before["per_digit"]) == (which == "chosen")
 
 
 def test_the_same_evaluation_leaves_the_same_bytes(workspace: Workspace, hw2: Hw2) -> None:
     before = workspace.tree()
-    for command in (("evaluate_classifier", TARGET, "0"), ("evaluate", "dann", PAIR, "0"), ("tsne", "dann", PAIR)):
+    for command in (
+        ("evaluate_classifier", TARGET, "0"),
+        ("evaluate", "dann", PAIR, "0"),
+        ("tsne", "dann", PAIR),
+    ):
         assert hw2(*command).status == 0
     assert workspace.tree() == before
 

@@ -90,7 +90,9 @@ def test_the_first_seed_of_params_generates(workspace: Workspace, hw2: Hw2) -> N
     workspace.change("generation.seeds", [5])
     assert hw2("generate", "--run", "gan/sngan", "-n", "1", "--out", "one").status == 0
     workspace.change("generation.seeds", [6])
-    refused(hw2("generate", "--run", "gan/sngan", "-n", "1", "--out", "other"), "seed6.safetensors: not there")
+    refused(
+        hw2("generate", "--run", "gan/sngan", "-n", "1", "--out", "other"), "seed6.safetensors: not there"
+    )
     assert not Path("other").exists()
 
 
@@ -110,7 +112,10 @@ def test_the_first_seed_of_params_generates(workspace: Workspace, hw2: Hw2) -> N
         ("--run ddpm --out new --class 10", "--class: the labels of ddpm are 0 to 9, not 10"),
         ("--run acgan/faces --out new --class 2", "--class: the labels of acgan/faces are 0 to 1, not 2"),
         ("--run acgan/digits --out new --steps 5", "--steps: only ddpm is sampled in steps"),
-        ("--run ddpm --out new --sampler euler", "--sampler: must be 'ddpm', 'ddpm_posterior', 'ddim' or 'dpm_solver'"),
+        (
+            "--run ddpm --out new --sampler euler",
+            "--sampler: must be 'ddpm', 'ddpm_posterior', 'ddim' or 'dpm_solver'",
+        ),
         ("--run ddpm --out new --steps 0", "--steps: must be greater than or equal to 1"),
         ("--run ddpm --out new --guidance-scale -1", "--guidance-scale: must be greater than or equal to 0"),
     ],

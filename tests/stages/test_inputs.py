@@ -28,7 +28,10 @@ def keys(workspace: Workspace, hw2: Hw2) -> Callable[[str], Keys]:
         if stage == "generation_inputs":
             return content
         seeds = {
-            f"{method}.{seed}": value for method in content if method != "domains" for seed, value in content[method].items()
+            f"{method}.{seed}": value
+            for method in content
+            if method != "domains"
+            for seed, value in content[method].items()
         }
         return {"domains": content["domains"], **seeds}
 
@@ -38,7 +41,9 @@ def keys(workspace: Workspace, hw2: Hw2) -> Callable[[str], Keys]:
 def invert_images(workspace: Workspace, domain: str) -> None:
     folder = workspace.layout.ready(domain)
     splits = {name: open_split(folder, name) for name in images.SPLITS}
-    inverted = {name: Split(255 - np.array(split.images), np.array(split.labels)) for name, split in splits.items()}
+    inverted = {
+        name: Split(255 - np.array(split.images), np.array(split.labels)) for name, split in splits.items()
+    }
     images.write(folder, ImageData(inverted, "changed"), {"name": domain})
 
 

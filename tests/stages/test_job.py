@@ -59,10 +59,14 @@ def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
 
 def write_dataset(layout: Layout, value: int) -> None:
     split = Split(np.full((2, 1, 1, 3), value, np.uint8), np.zeros(2, np.uint8))
-    images.write(layout.ready("points"), ImageData({"train": split, "test": split}, "points"), {"name": "points"})
+    images.write(
+        layout.ready("points"), ImageData({"train": split, "test": split}, "points"), {"name": "points"}
+    )
 
 
-def make_job(params: Params, interrupt_at: int | None = None, fails_at: int | None = None, **changes: Any) -> Job[Line]:
+def make_job(
+    params: Params, interrupt_at: int | None = None, fails_at: int | None = None, **changes: Any
+) -> Job[Line]:
     """A training of seven steps, evaluated after 3, 6 and 7, that Ctrl-C or a loss that is not finite may end."""
 
     def build() -> Line:
@@ -137,7 +141,9 @@ def test_a_training_leaves_weights_history_networks_and_metrics_and_no_resume_st
     history = pd.read_csv(layout.root / folder / "history.csv")
     assert list(history) == ["step", "lr", "loss", "score", "rate"]
     assert list(history["step"]) == [3, 6, 7]
-    assert "(line): Linear(in_features=3, out_features=2" in (layout.root / folder / "networks.txt").read_text()
+    assert (
+        "(line): Linear(in_features=3, out_features=2" in (layout.root / folder / "networks.txt").read_text()
+    )
     with safe_open(layout.root / weights, framework="pt") as file:
         about = json.loads(file.metadata()["about"])
     assert about == {
@@ -149,7 +155,9 @@ def test_a_training_leaves_weights_history_networks_and_metrics_and_no_resume_st
     }
 
 
-def test_the_learning_rate_in_the_history_is_the_optimizers(params: Params, layout: Layout, device: Device) -> None:
+def test_the_learning_rate_in_the_history_is_the_optimizers(
+    params: Params, layout: Layout, device: Device
+) -> None:
     run(make_job(params), params, layout, device)
     history = pd.read_csv(layout.stage(*ITEM) / "history.csv")
     assert list(history["lr"]) == list(history["rate"])

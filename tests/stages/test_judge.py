@@ -101,9 +101,7 @@ def test_without_json_each_metric_is_a_line(
     assert lines["extractor"] == "classifier of blended (R19, seed 0)"
 
 
-def test_faces_are_compared_by_the_face_features(
-    workspace: Workspace, hw2: Hw2, tmp_path: Path
-) -> None:
+def test_faces_are_compared_by_the_face_features(workspace: Workspace, hw2: Hw2, tmp_path: Path) -> None:
     test = open_split(workspace.layout.ready("drawn_faces"), "test")
     real, fake = save(tmp_path / "real", test.images[:50]), save(tmp_path / "fake", test.images[50:])
     outcome = hw2("judge", "fid", str(fake), str(real), "--faces", "--json")
@@ -153,7 +151,9 @@ def test_images_of_another_size_and_damaged_ones_are_named(
 ) -> None:
     Image.new("RGB", (20, 28)).save(noise / "zz.png")
     refused(
-        hw2("judge", "fid", str(noise), str(digits), "--digits", "blended"), "zz.png", "is 20x28, expected 28x28"
+        hw2("judge", "fid", str(noise), str(digits), "--digits", "blended"),
+        "zz.png",
+        "is 20x28, expected 28x28",
     )
     (noise / "zz.png").write_bytes(b"not a picture")
     refused(hw2("judge", "fid", str(noise), str(digits), "--digits", "blended"), "zz.png", "is not a png")

@@ -104,15 +104,30 @@ def test_weights_name_a_seed_and_a_step(workspace: Workspace, hw2: Hw2, images: 
     """The chosen step of this seed 1 is the last of another pair."""
     layout = workspace.layout
     target, other = (
-        load_file(layout.model("train_dann", pair, 0)) for pair in ("blended-handwritten", "handwritten-printed")
+        load_file(layout.model("train_dann", pair, 0))
+        for pair in ("blended-handwritten", "handwritten-printed")
     )
-    mixed = {name: other[name.replace("chosen", "last")] if name.startswith("chosen") else target[name] for name in target}
+    mixed = {
+        name: other[name.replace("chosen", "last")] if name.startswith("chosen") else target[name]
+        for name in target
+    }
     layout.model("train_dann", "blended-handwritten", 1).write_bytes(save(mixed))
     predicted = []
     for weights in ("seed0.last", "seed1.last", "seed1.chosen"):
         out = tmp_path / f"{weights}.csv"
-        command = ("predict", "--run", "dann/blended-handwritten", "--weights", weights, str(images), str(out))
-        assert hw2(*command).out == f"{out}: 100 images by dann/blended-handwritten, {weights.replace('.', ', ').replace('seed', 'seed ')} step\n"
+        command = (
+            "predict",
+            "--run",
+            "dann/blended-handwritten",
+            "--weights",
+            weights,
+            str(images),
+            str(out),
+        )
+        assert (
+            hw2(*command).out
+            == f"{out}: 100 images by dann/blended-handwritten, {weights.replace('.', ', ').replace('seed', 'seed ')} step\n"
+        )
         predicted.append(out.read_text())
     assert predicted[0] == predicted[1] != predicted[2]
 

@@ -66,7 +66,9 @@ def test_the_face_features_report_the_images_they_are_trained_on(finished: Works
 
 def test_every_history_logs_the_systems_own_learning_rate(finished: Workspace, params: Params) -> None:
     """Of a GAN that is the generator's, not the discriminator's."""
-    sections: dict[str, Any] = {name: getattr(params, name) for name in ("classifier", *ADAPTERS, "face_features")}
+    sections: dict[str, Any] = {
+        name: getattr(params, name) for name in ("classifier", *ADAPTERS, "face_features")
+    }
     logged = {
         path: (sections[path.parts[-4].removeprefix("train_")], path)
         for path in finished.layout.stages.glob("train_*/*/seed0/history.csv")
@@ -116,8 +118,6 @@ def test_the_progress_picture_shows_at_most_eight_evenly_spaced_steps(
     assert steps == [100 * (i + 1) for i in kept]
     rows = read_tiles(tmp_path / "progress.png", len(kept), 5)
     assert rows[:, 0, 0, 0, 0].tolist() == pytest.approx([2 * i for i in kept], abs=2)
-
-
 
 
 @pytest.fixture
@@ -173,7 +173,9 @@ def test_sampling_settings_are_no_part_of_a_diffusion_models_training(
     assert checkpoint() != before
 
 
-def test_sampling_settings_change_no_byte_of_a_diffusion_models_training(workspace: Workspace, hw2: Hw2) -> None:
+def test_sampling_settings_change_no_byte_of_a_diffusion_models_training(
+    workspace: Workspace, hw2: Hw2
+) -> None:
     """Not even the progress picture, for which it is sampled."""
     before = {path: content for path, content in workspace.tree().items() if path != "params.yaml"}
     for key, value in (("guidance_scale", 7.0), ("sampling_steps", 4), ("sampler", "ddim")):

@@ -46,7 +46,11 @@ each_run = pytest.mark.parametrize(("stage", "item"), RUNS)
 def place(command: tuple[str, ...]) -> tuple[str, str, int]:
     """Stage, item and seed of what a command trains."""
     stage, *names, seed = command
-    return (f"train_{names[0]}", names[1], int(seed)) if stage == "train_adapter" else (stage, names[0], int(seed))
+    return (
+        (f"train_{names[0]}", names[1], int(seed))
+        if stage == "train_adapter"
+        else (stage, names[0], int(seed))
+    )
 
 
 def labeled_domain(command: tuple[str, ...]) -> str:
@@ -147,9 +151,7 @@ def test_validation_images_do_not_change_the_last_weights(
 
 
 @each_kind
-def test_training_labels_change_the_weights(
-    workspace: Workspace, hw2: Hw2, command: tuple[str, ...]
-) -> None:
+def test_training_labels_change_the_weights(workspace: Workspace, hw2: Hw2, command: tuple[str, ...]) -> None:
     """The tests above could not fail if such changes never reached the weights."""
     before = weights(workspace, command)
     change_images(workspace, labeled_domain(command), "train", other_labels)
@@ -205,7 +207,10 @@ def test_a_seed_is_an_item_of_its_own(workspace: Workspace, hw2: Hw2) -> None:
     new = {path for path, content in after.items() if content is not None and path not in before}
     assert new == {
         f"models/train_dann/{PAIR}/seed1.safetensors",
-        *(f"stages/train_dann/{PAIR}/seed1/{name}" for name in ("history.csv", "metrics.json", "networks.txt")),
+        *(
+            f"stages/train_dann/{PAIR}/seed1/{name}"
+            for name in ("history.csv", "metrics.json", "networks.txt")
+        ),
     }
     assert all(after[path] == content for path, content in before.items())
     assert not same(weights(workspace, ADAPTER), weights(workspace, (*ADAPTER[:3], "1")))

@@ -8,6 +8,7 @@ import torch
 from small_systems import batch, build, step
 from torch import nn
 
+from hw2core.settings.registry import ADAPTER_SETTINGS
 from hw2core.systems.backbones import SOURCE
 
 

@@ -1,11 +1,11 @@
-"""The judges against pytorch-fid's own command, on folders of pngs, with one and the same network.
+"""`hw2 judge fid` compared with the command of pytorch-fid, on folders of PNG files, with the same network.
 
-    python bench/judges.py [--images 1000] [--faces FOLDER]
+    python bench/evaluation.py [--images 1000] [--faces FOLDER]
 
-Both judge two drawn folders of 64x64 pngs on two cores with the same untrained weights, in pytorch-fid's format, from
-torch's cache. Cold, ours extracts all features; again, it knows both folders by their content. Then the Fréchet
-distance alone, at 2048 dimensions, against the matrix root that pytorch-fid takes. Then the face detector, on the
-drawn images or on those of FOLDER.
+Both compare two folders of 64x64 images on two cores with the same untrained weights, in pytorch-fid's format, from torch's
+cache. In the first run ours extracts all features; in the second it finds them in its cache. Then the Fréchet distance alone,
+in 2048 dimensions, against the matrix square root that pytorch-fid computes. Then the face detector, on the same images or on
+those of FOLDER.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> None:
 
 def commands(home: Path, images: int) -> None:
     save_untrained(home / "torch" / "hub" / "checkpoints" / FILE)
-    fake, real = (draw(home / name, images, seed) for seed, name in enumerate(("fake", "real")))
+    fake, real = (make_files(home / name, images, seed) for seed, name in enumerate(("fake", "real")))
     workspace = home / "workspace"
     workspace.mkdir()
     for name in ("params.yaml", "dvc.yaml"):
@@ -69,15 +69,16 @@ def commands(home: Path, images: int) -> None:
         print(f"    {done.stdout.strip().splitlines()[0] if done.stdout else done.stderr[-500:]}")
         return time.perf_counter() - start
 
-    print(f"{images} + {images} pngs of 64x64, {CORES} cores:")
+    print(f"{images} + {images} PNG files of 64x64 pixels, {CORES} cores:")
     their_time = seconds("-m", "pytorch_fid", str(fake), str(real), "--device", "cpu", "--num-workers", "1")
     print(f"  python -m pytorch_fid     {their_time:8.1f} s")
-    for what in ("cold", "again"):
+    for run in ("first run", "again"):
         ours = seconds("-m", "hw2core", "judge", "fid", str(fake), str(real))
-        print(f"  hw2 judge fid, {what:<10} {ours:8.1f} s: {their_time / ours:.2f} times as fast")
+        print(f"  hw2 judge fid, {run:<10} {ours:8.1f} s: {their_time / ours:.2f} times as fast")
 
 
 def save_untrained(path: Path) -> None:
+    """Write random weights of pytorch-fid's Inception network."""
     built = []
     with (
         patch.object(theirs, "load_state_dict_from_url", lambda *_, **__: {}),
@@ -93,8 +94,8 @@ def save_untrained(path: Path) -> None:
     torch.save(network.state_dict(), path)
 
 
-def draw(folder: Path, images: int, seed: int) -> Path:
-    """Smooth pictures of many colors."""
+def make_files(folder: Path, images: int, seed: int) -> Path:
+    """Write smooth images of many colors."""
     folder.mkdir()
     for i, coarse in enumerate(
         np.random.default_rng(seed).integers(0, 256, (images, 6, 6, 3), dtype=np.uint8)
@@ -104,12 +105,12 @@ def draw(folder: Path, images: int, seed: int) -> Path:
 
 
 def distances() -> None:
-    random = torch.Generator().manual_seed(0)
-    one, other = (torch.randn((1000, 2048), generator=random) for _ in range(2))
+    rng = torch.Generator().manual_seed(0)
+    one, other = (torch.randn((1000, 2048), generator=rng) for _ in range(2))
     covariances = [np.cov(x.double().numpy(), rowvar=False) for x in (one, other)]
     ours = median(lambda: frechet(Gaussian.of(one), Gaussian.of(other)), rounds=5)
     root = median(lambda: linalg.sqrtm(covariances[0] @ covariances[1]), rounds=1)
-    print("Fréchet distance of 1000 images in 2048 dimensions, from features:")
+    print("Fréchet distance of 1000 and 1000 features in 2048 dimensions:")
     print(f"  ours                      {ours:8.2f} s")
     print(f"  scipy's sqrtm alone       {root:8.2f} s: ours is {root / ours:.0f} times as fast")
 
