@@ -224,7 +224,7 @@ def test_a_report_sets_every_key_of_its_systems(name: str) -> None:
         assert keys(profile[system]) == keys(default[system]), system
     for item in profile["conditional"]["acgan"]:
         assert keys(profile["acgan"][item]) == keys(default["acgan"][item]), item
-
+    assert list(profile.get("acgan", [])) == profile["conditional"]["acgan"]
 
 
 @pytest.mark.parametrize("name", REPORTS)

@@ -112,7 +112,7 @@ def open_array(path: Path) -> NDArray[np.uint8]:
 
 
 def damaged(path: Path, what: str) -> UserError:
-    return UserError(f"{relative_path(path)}: {what}; delete the folder and run `dvc repro`")
+    return UserError(f"{relative_path(path)}: {what}; delete the folder and run `hw2 repro`")
 
 
 def relative_path(path: Path) -> str:

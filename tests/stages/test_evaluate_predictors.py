@@ -77,13 +77,15 @@ def test_last_and_chosen_are_the_weights_of_these_names(workspace: Workspace, hw
     mixed = {name: other[name] if name.startswith(which) else weight for name, weight in target.items()}
     path = str(layout.model("train_dann", PAIR, 0).relative_to(workspace.root))
     workspace.damage(path, lambda _: save(mixed))
-    before = read_json(layout.stage("evaluate", f"dann-{PAIR}", 0) / "metrics.json")
+    folder = layout.stage("evaluate", f"dann-{PAIR}", 0)
+    before, predictions = read_json(folder / "metrics.json"), (folder / "predictions.csv").read_bytes()
     assert hw2("evaluate", "dann", PAIR, "0").status == 0
-    after = read_json(layout.stage("evaluate", f"dann-{PAIR}", 0) / "metrics.json")
+    after = read_json(folder / "metrics.json")
     assert {name for name in after["accuracy"] if after["accuracy"][name] != before["accuracy"][name]} == {
         which
     }
     assert (after["per_digit"] == before["per_digit"]) == (which == "chosen")
+    assert ((folder / "predictions.csv").read_bytes() == predictions) == (which == "chosen")
 
 
 def test_the_same_evaluation_leaves_the_same_bytes(workspace: Workspace, hw2: Hw2) -> None:
