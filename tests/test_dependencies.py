@@ -72,7 +72,7 @@ def test_nothing_is_stale_at_first(workspace: Path) -> None:
                 "cli.py",
                 "pipeline/scheduler.py",
                 "settings/validation.py",
-                "gate.py",
+                "gate/rules.py",
                 "doctor.py",
             ],
             [],
