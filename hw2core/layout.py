@@ -1,4 +1,4 @@
-"""Every path of the workspace, spelled once."""
+"""Every path of the workspace, defined once."""
 
 import os
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from hw2core.errors import UserError
 
 @dataclass(frozen=True)
 class Layout:
-    """The rooms of one workspace, below `root`."""
+    """The folders and files of one workspace, below `root`."""
 
     root: Path
 
@@ -41,7 +41,7 @@ class Layout:
 
     @property
     def features(self) -> Path:
-        """What judges keep of images they have seen, by content: it may be deleted at any time."""
+        """Features extracted from images, cached by content. Can be deleted at any time."""
         return self.runs / "features"
 
     def raw(self, dataset: str) -> Path:

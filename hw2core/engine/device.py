@@ -1,4 +1,4 @@
-"""Where the arithmetic runs, and in which precision. Chosen once, with the reason said."""
+"""The device and precision of all computation. Chosen once; the reason is printed."""
 
 import os
 import sys
@@ -35,24 +35,24 @@ class Device:
         networks.to(memory_format=self.memory_format)
 
     def compile(self, networks: nn.ModuleDict) -> None:
-        """Compile each of the networks, if params wish it."""
+        """Compile each network, if params say so."""
         if self.compiled:
             for network in networks.children():
                 network.compile()
 
     def images(self, batch: Tensor) -> Tensor:
-        """uint8 images (n, h, w, 3) as the networks read them: float (n, 3, h, w) from -1 to 1."""
+        """uint8 images (n, h, w, 3) to floats (n, 3, h, w) from -1 to 1."""
         return (
             batch.permute(0, 3, 1, 2).to(torch.float32, memory_format=self.memory_format).div_(127.5).sub_(1)
         )
 
 
 def choose_device(engine: Engine) -> Device:
-    """The device that params ask for. Sets the process-wide threads and determinism that results depend on."""
+    """The device that params name. Sets the threads and the determinism of this process, which results depend on."""
     found = torch.cuda.is_available()
     if engine.device == "cuda" and not found:
         raise UserError(
-            "engine.device: cuda was demanded, but torch finds no GPU here; "
+            "engine.device: cuda is required, but torch finds no GPU; "
             "`hw2 doctor` says more, `engine.device: auto` runs on the CPU"
         )
     kind = torch.device("cuda" if found and engine.device != "cpu" else "cpu")

@@ -1,7 +1,6 @@
-"""Stateless randomness: what is drawn is a function of what it is drawn for.
+"""Stateless randomness: random numbers are a function of names, usually (stage, item, seed, purpose, step).
 
-The names say it all, usually (seed, stage, item, purpose, step, rank). Nothing about random states is ever
-stored, so a run killed at any step goes on with the very numbers it would have drawn.
+No random state is ever stored, so a run killed at any step resumes with the numbers that it would have drawn.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-"""Checkpoints of unfinished trainings: one file, replaced whole, with no code in it.
+"""Checkpoints of unfinished trainings: one file, replaced atomically, with no code in it.
 
-A state is a tree of dicts and lists with tensors and plain values at its ends. The tensors go into a
-safetensors file, the rest into its header as JSON. Python writes floats so that they read back to the bit.
+A state is a tree of dicts and lists whose leaves are tensors and plain values. The tensors go into a safetensors file,
+the rest into its header as JSON. Python writes floats so that they are read back bit for bit.
 """
 
 import hashlib
@@ -24,10 +24,9 @@ TENSOR = "__tensor__"
 
 
 def run_key(**facts: Any) -> str:
-    """A name for exactly one training: it changes with the params, the data, the code and torch.
+    """A name for exactly one training: it changes with the params, the data, the code and torch's version.
 
-    Only a checkpoint under the very same key is ever resumed, so that no model is trained half with one
-    setting and half with another.
+    Only a checkpoint of the same key is resumed, so that no model is trained partly with other settings.
     """
     package = Path(__file__).parents[1]
     code = {
@@ -46,13 +45,13 @@ class Checkpoint:
         self.path = path
 
     def save(self, state: dict[str, Any]) -> None:
-        """Replace what is saved. Whenever the process dies, the old or the new state is there, whole."""
+        """Replace the saved state. Whenever the process dies, the old or the new one is complete on disk."""
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_pack(state, tensors))
         write_whole(self.path, save(tensors, metadata={"state": tree}))
 
     def load(self) -> dict[str, Any] | None:
-        """The saved state with its tensors on the CPU, or None if there is none that can be read."""
+        """The saved state with its tensors on the CPU; None if there is no readable one."""
         try:
             with safe_open(self.path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -61,7 +60,7 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            print(f"{self.path}: not a readable checkpoint ({error}); starting afresh", file=sys.stderr)
+            print(f"{self.path}: not a readable checkpoint ({error}); training starts from step 0", file=sys.stderr)
             return None
 
 
@@ -73,7 +72,7 @@ def forget(folder: Path) -> None:
 def _pack(node: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(node, Tensor):
         name = str(len(tensors))
-        # A copy of its own: safetensors refuses tensors that share memory.
+        # A copy, since safetensors refuses tensors that share memory.
         tensors[name] = node.detach().to("cpu", copy=True).contiguous()
         return {TENSOR: name}
     if isinstance(node, dict):

@@ -70,9 +70,7 @@ def test_equal_images_give_equal_bytes(folder: Path, tmp_path: Path) -> None:
 
 def test_missing_dataset_is_reported_with_its_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        UserError, match=r"^data/digits: not made yet; `hw2 repro` makes it"
-    ):
+    with pytest.raises(UserError, match=r"^data/digits: not made yet; `hw2 repro` makes it"):
         open_split(tmp_path / "data" / "digits", "train")
 
 

@@ -10,9 +10,8 @@ import torch
 from conftest import Raw
 from torch import nn
 
-from hw2core.engine import journal
+from hw2core import progress as display
 from hw2core.engine.journal import (
-    Progress,
     load_weights,
     read_json,
     read_model,
@@ -20,8 +19,10 @@ from hw2core.engine.journal import (
     write_history,
     write_metrics,
     write_model,
+    write_networks,
 )
 from hw2core.errors import UserError
+from hw2core.progress import Progress
 
 
 @pytest.mark.parametrize(
@@ -62,76 +63,75 @@ def test_a_history_is_a_table_with_a_line_a_row(tmp_path: Path) -> None:
 
 
 WEIGHTS = {
-    "seed0.last": {"conv.weight": torch.arange(24.0).reshape(1, 2, 3, 4), "count": torch.tensor(7)},
-    "seed0.chosen": {"conv.weight": torch.ones(1, 2, 3, 4), "count": torch.tensor(8)},
-    "seed10.last": {"conv.weight": torch.zeros(1, 2, 3, 4), "count": torch.tensor(9)},
+    "last": {"conv.weight": torch.arange(24.0).reshape(1, 2, 3, 4), "count": torch.tensor(7)},
+    "chosen": {"conv.weight": torch.ones(1, 2, 3, 4), "count": torch.tensor(8)},
+    "last_but_one": {"conv.weight": torch.zeros(1, 2, 3, 4), "count": torch.tensor(9)},
 }
 
 
 @pytest.mark.parametrize("name", list(WEIGHTS))
 def test_weights_are_read_back_by_their_name(tmp_path: Path, name: str) -> None:
-    write_model(tmp_path, WEIGHTS, {"stage": "s"})
-    state = read_model(tmp_path, name)
+    write_model(tmp_path / "m.safetensors", WEIGHTS, {"stage": "s"})
+    state = read_model(tmp_path / "m.safetensors", name)
     assert set(state) == {"conv.weight", "count"}
     for key, tensor in WEIGHTS[name].items():
         assert state[key].dtype == tensor.dtype
         assert torch.equal(state[key], tensor)
 
 
-def test_one_seeds_name_is_not_the_beginning_of_anothers(tmp_path: Path) -> None:
-    write_model(tmp_path, {"seed10.last": WEIGHTS["seed10.last"]}, {})
-    with pytest.raises(UserError, match="holds no weights named seed1"):
-        read_model(tmp_path, "seed1")
-
-
-def test_the_same_weights_give_the_same_bytes_however_they_lie_in_memory(tmp_path: Path) -> None:
+def test_the_same_weights_give_the_same_bytes_in_any_memory_layout(tmp_path: Path) -> None:
     about = {"stage": "train", "seeds": [0, 1], "settings": {"lr": 1e-3, "arch": "R19"}, "item": "a-b"}
     write_model(tmp_path / "one", WEIGHTS, about)
-    lying = {
+    channels_last = {
         name: {key: nn.Parameter(value) if value.ndim else value for key, value in state.items()}
         for name, state in WEIGHTS.items()
     }
-    for state in lying.values():
+    for state in channels_last.values():
         state["conv.weight"].data = state["conv.weight"].data.to(memory_format=torch.channels_last)
-    write_model(tmp_path / "other", lying, about)
-    one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("one", "other"))
-    assert one == other
+    write_model(tmp_path / "other", channels_last, about)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_a_model_says_what_it_is(tmp_path: Path) -> None:
     from safetensors import safe_open
 
-    write_model(tmp_path, WEIGHTS, {"stage": "s", "seeds": [0]})
-    with safe_open(tmp_path / "model.safetensors", framework="pt") as file:
-        assert json.loads(file.metadata()["about"]) == {"stage": "s", "seeds": [0]}
+    write_model(tmp_path / "m.safetensors", WEIGHTS, {"stage": "s", "seed": 0})
+    with safe_open(tmp_path / "m.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["about"]) == {"stage": "s", "seed": 0}
 
 
 def test_a_model_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"model\.safetensors: not there"):
-        read_model(tmp_path, "seed0.last")
-    write_model(tmp_path, WEIGHTS, {})
-    with pytest.raises(
-        UserError, match=r"holds no weights named seed3\.last; it was trained with other seeds"
-    ):
-        read_model(tmp_path, "seed3.last")
-    path = tmp_path / "model.safetensors"
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(UserError, match=r"m\.safetensors: not there"):
+        read_model(path, "last")
+    write_model(path, WEIGHTS, {})
+    with pytest.raises(UserError, match="holds no weights named first; last and chosen"):
+        read_model(path, "first")
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match="not a readable safetensors file") as error:
-        read_model(tmp_path, "seed0.last")
+        read_model(path, "last")
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("other", [nn.Linear(3, 5), nn.Linear(4, 3, bias=False), nn.Conv2d(4, 3, 1)], ids=str)
-def test_weights_of_another_architecture_are_refused_in_one_line(other: nn.Module) -> None:
-    with pytest.raises(UserError, match=r"^m\.safetensors: its weights are of another architecture") as error:
-        load_weights(nn.Linear(4, 3), other.state_dict(), Path("m.safetensors"))
+def test_weights_of_another_architecture_are_refused_in_one_line(tmp_path: Path, other: nn.Module) -> None:
+    write_model(tmp_path / "m.safetensors", {"last": other.state_dict()}, {})
+    with pytest.raises(UserError, match=r"m\.safetensors: its weights are of another architecture") as error:
+        load_weights(nn.Linear(4, 3), tmp_path / "m.safetensors", "last")
     assert "\n" not in str(error.value)
 
 
-def test_weights_of_the_same_architecture_are_loaded() -> None:
+def test_weights_of_the_same_architecture_are_loaded(tmp_path: Path) -> None:
     one, other = nn.Linear(4, 3), nn.Linear(4, 3)
-    load_weights(one, other.state_dict(), Path("m.safetensors"))
+    write_model(tmp_path / "m.safetensors", {"last": other.state_dict()}, {})
+    load_weights(one, tmp_path / "m.safetensors", "last")
     assert torch.equal(one.weight, other.weight)
+
+
+def test_networks_are_written_as_torch_prints_them(tmp_path: Path) -> None:
+    networks = nn.ModuleDict({"head": nn.Linear(4, 3)})
+    write_networks(tmp_path, networks)
+    assert (tmp_path / "networks.txt").read_text() == f"{networks}\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
@@ -148,7 +148,7 @@ def test_without_a_terminal_progress_is_a_plain_line_now_and_then(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     clock = iter([100.0, 104.0, 112.0, 113.0, 140.0])
-    monkeypatch.setattr(journal.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(display.time, "monotonic", lambda: next(clock))
     progress = Progress("a b", steps=12, done=8)
     for k in range(8, 12):
         progress.step(k)
@@ -156,9 +156,9 @@ def test_without_a_terminal_progress_is_a_plain_line_now_and_then(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        "a b: goes on from step 8 of 12",
-        "a b: step 10 of 12, 0.167 a second, 12 s left",
-        "a b: step 12 of 12, 0.1 a second, 0 s left",
+        "a b: resumes at step 8 of 12",
+        "a b: step 10 of 12, 0.167 steps/s, 12 s left",
+        "a b: step 12 of 12, 0.1 steps/s, 0 s left",
     ]
 
 

@@ -12,14 +12,19 @@ from torch.nn import functional as F
 from torch.optim import Adam
 
 from hw2core.engine.device import Device
-from hw2core.engine.loop import Trained, Watch, average, judged, schedule, train
+from hw2core.engine.loop import Trained, Watch, average, evaluation_mode, lr_factor, train
 from hw2core.engine.randomness import generator, seed_torch
 from hw2core.engine.resume import Checkpoint
+from hw2core.engine.system import Batch, System
 from hw2core.errors import UserError
-from hw2core.settings import Training
+from hw2core.settings.systems import Training
 
 CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="cpu")
 STEPS, WATCH_EVERY, CHECKPOINT_EVERY = 11, 4, 3
+
+
+def lr_schedule(kind: str, warmup_steps: int = 0) -> dict[str, Any]:
+    return {"kind": kind, "warmup_steps": warmup_steps}
 
 
 def settings(**changes: Any) -> Training:
@@ -27,12 +32,9 @@ def settings(**changes: Any) -> Training:
         "steps": STEPS,
         "batch": 6,
         "lr": 0.01,
-        "beta1": 0.9,
-        "beta2": 0.999,
-        "weight_decay": 0.0,
-        "schedule": "constant",
-        "warmup": 0,
-        "ema": 0.0,
+        "optimizer": {"betas": (0.9, 0.999), "weight_decay": 0.0},
+        "lr_schedule": lr_schedule("constant"),
+        "ema_decay": 0.0,
     }
     return Training(**values | changes)
 
@@ -41,7 +43,7 @@ class Killed(BaseException):
     """A process that ends here and now."""
 
 
-class Small:
+class Small(System):
     """A convolution, batch norm, dropout and two optimizers: all that has a state, and all that draws numbers."""
 
     def __init__(self, settings: Training) -> None:
@@ -54,7 +56,7 @@ class Small:
                 "head": nn.Linear(20, 3),
             }
         )
-        self.optimizers: dict[str, torch.optim.Optimizer] = {
+        self.optimizers = {
             name: Adam(network.parameters(), lr=settings.lr * factor, betas=(0.8, 0.9), fused=True)
             for (name, network), factor in zip(self.networks.items(), (1, 2), strict=True)
         }
@@ -64,7 +66,7 @@ class Small:
         logits: Tensor = self.networks["head"](self.networks["body"](images))
         return logits
 
-    def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+    def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
         self.seen.append(k)
         images, labels = batch
         loss = F.cross_entropy(self.logits(images + 0.1 * torch.randn_like(images)), labels)
@@ -77,9 +79,9 @@ class Small:
 
 
 def batch_at(k: int) -> tuple[Tensor, Tensor]:
-    random = generator("batch", k)
-    images = torch.rand((6, 3, 4, 4), generator=random).to(memory_format=torch.channels_last)
-    return images, torch.randint(3, (6,), generator=random)
+    rng = generator("batch", k)
+    images = torch.rand((6, 3, 4, 4), generator=rng).to(memory_format=torch.channels_last)
+    return images, torch.randint(3, (6,), generator=rng)
 
 
 TEST = batch_at(-1)
@@ -97,10 +99,10 @@ def run(
 ) -> tuple[Trained, Small]:
     system = system or Small(options)
 
-    def look(step: int) -> dict[str, float]:
+    def evaluate(step: int) -> dict[str, float]:
         return {"score": -F.cross_entropy(system.logits(TEST[0]), TEST[1]).item()}
 
-    watch = Watch(WATCH_EVERY, look, chooses="score")
+    watch = Watch(WATCH_EVERY, evaluate, selects="score")
     checkpoint = Checkpoint(folder / "state")
     return train(system, batches, options, watch, device, checkpoint, checkpoint_every, names), system
 
@@ -122,9 +124,9 @@ def same(one: Trained, other: Trained) -> bool:
 
 VARIANTS = {
     "plain": {},
-    "averaged": {"ema": 0.7},
-    "cosine": {"schedule": "cosine"},
-    "linear, warmed up, averaged": {"schedule": "linear", "warmup": 5, "ema": 0.9},
+    "averaged": {"ema_decay": 0.7},
+    "cosine": {"lr_schedule": lr_schedule("cosine")},
+    "linear with warmup, averaged": {"lr_schedule": lr_schedule("linear", 5), "ema_decay": 0.9},
 }
 
 
@@ -151,7 +153,7 @@ def test_a_training_killed_at_any_step_ends_in_the_very_same_bytes(
 
 
 def test_a_training_killed_at_every_step_in_turn_still_ends_in_the_same_bytes(tmp_path: Path) -> None:
-    options = settings(ema=0.5)
+    options = settings(ema_decay=0.5)
     whole, _ = run(tmp_path / "whole", options)
     for killed_at in range(1, STEPS):
 
@@ -169,7 +171,7 @@ def test_a_training_killed_at_every_step_in_turn_still_ends_in_the_same_bytes(tm
 def test_a_training_killed_in_the_middle_of_a_step_ends_in_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    options = settings(ema=0.5)
+    options = settings(ema_decay=0.5)
     whole, _ = run(tmp_path / "whole", options)
     system = Small(options)
 
@@ -203,7 +205,7 @@ def test_how_often_a_checkpoint_is_saved_changes_nothing(tmp_path: Path, checkpo
 
 
 def test_a_training_that_is_done_repeats_nothing(tmp_path: Path) -> None:
-    options = settings(ema=0.5)
+    options = settings(ema_decay=0.5)
     whole, _ = run(tmp_path, options)
     again, system = run(tmp_path, options)
     assert system.seen == []
@@ -228,16 +230,16 @@ def test_a_corrupt_checkpoint_starts_afresh_and_ends_in_the_same_bytes(
     again, system = run(tmp_path, settings())
     assert system.seen == list(range(STEPS))
     assert same(again, whole)
-    assert "starting afresh" in capsys.readouterr().err
+    assert "training starts from step 0" in capsys.readouterr().err
 
 
-def test_the_user_is_told_where_a_training_goes_on(
+def test_the_user_is_told_where_a_training_resumes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(tmp_path, settings(), names=("train_dann", "a-b", "seed 3"))
     capsys.readouterr()
     run(tmp_path, settings(), names=("train_dann", "a-b", "seed 3"))
-    assert capsys.readouterr().err == f"train_dann a-b seed 3: goes on from step {STEPS} of {STEPS}\n"
+    assert capsys.readouterr().err == f"train_dann a-b seed 3: resumes at step {STEPS} of {STEPS}\n"
 
 
 # --- losses that are no numbers ------------------------------------------------------------------------------
@@ -250,7 +252,7 @@ class Diverging(Small):
         super().__init__(settings)
         self.at = at
 
-    def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+    def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
         loss = super().step(batch, k)["loss"]
         return {"good": loss, "bad": loss * (math.nan if k + 1 == self.at else 1)}
 
@@ -274,7 +276,7 @@ def test_a_loss_that_is_no_number_stops_with_its_step_and_keeps_the_last_good_ch
 @pytest.mark.parametrize("value", [math.inf, -math.inf])
 def test_an_infinite_loss_stops_too(tmp_path: Path, value: float) -> None:
     class Exploding(Small):
-        def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+        def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
             return {"loss": super().step(batch, k)["loss"] * (value if k == 2 else 1)}
 
     with pytest.raises(UserError, match=f"loss is {value} at step 3"):
@@ -288,7 +290,7 @@ class Breaking(Small):
         super().__init__(settings)
         self.at = at
 
-    def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+    def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
         losses = super().step(batch, k)
         if k + 1 == self.at:
             with torch.no_grad():
@@ -321,13 +323,13 @@ def test_the_history_has_a_row_every_so_many_steps_and_at_the_last(tmp_path: Pat
 def test_a_row_holds_the_mean_loss_since_the_last_row(tmp_path: Path) -> None:
     losses: list[float] = []
 
-    class Noting(Small):
-        def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+    class Recording(Small):
+        def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
             result = super().step(batch, k)
             losses.append(result["loss"].item())
             return result
 
-    trained, _ = run(tmp_path, settings(), Noting(settings()))
+    trained, _ = run(tmp_path, settings(), Recording(settings()))
     for row, part in zip(trained.history, (losses[:4], losses[4:8], losses[8:]), strict=True):
         assert row["loss"] == pytest.approx(sum(part) / len(part))
 
@@ -337,12 +339,19 @@ def test_the_chosen_step_is_the_first_with_the_highest_score(tmp_path: Path) -> 
     system = Small(settings())
     seen: dict[int, dict[str, bytes]] = {}
 
-    def look(step: int) -> dict[str, float]:
+    def evaluate(step: int) -> dict[str, float]:
         seen[len(system.seen)] = bits(system.networks.state_dict())
         return {"score": next(scores), "other": -1.0}
 
     trained = train(
-        system, batch_at, settings(), Watch(4, look, "score"), CPU, Checkpoint(tmp_path / "state"), 3, ("a",)
+        system,
+        batch_at,
+        settings(),
+        Watch(4, evaluate, "score"),
+        CPU,
+        Checkpoint(tmp_path / "state"),
+        3,
+        ("a",),
     )
     assert trained.chosen_step == 8
     assert bits(trained.chosen) == seen[8]
@@ -353,14 +362,14 @@ def test_watching_changes_nothing_that_is_trained(tmp_path: Path) -> None:
     whole, _ = run(tmp_path / "whole", settings())
     system = Small(settings())
 
-    def look(step: int) -> dict[str, float]:
+    def evaluate(step: int) -> dict[str, float]:
         torch.rand(100)
         assert not any(part.training for part in system.networks.modules())
         assert not torch.is_grad_enabled()
         return {"score": float(len(system.seen))}
 
     trained = train(
-        system, batch_at, settings(), Watch(1, look, "score"), CPU, Checkpoint(tmp_path / "state"), 3,
+        system, batch_at, settings(), Watch(1, evaluate, "score"), CPU, Checkpoint(tmp_path / "state"), 3,
         ("train", "a", "seed 0"),
     )  # fmt: skip
     assert bits(trained.last) == bits(whole.last)
@@ -391,7 +400,7 @@ def test_averaged_weights_are_those_computed_by_hand_and_buffers_are_copied() ->
     # It begins with the first weight: 8, then 0.75 x 8 + 0.25 x 4 = 7, then 0.75 x 7 + 0.25 x 2 = 5.75.
     mean = averaged.module["counter"]
     assert (mean.weight.item(), mean.buffer.item()) == (5.75, 20.0)
-    with judged(networks, averaged):
+    with evaluation_mode(networks, averaged):
         assert networks["counter"].weight.item() == 5.75
         assert networks["counter"].buffer.item() == 20.0
     assert networks["counter"].weight.item() == 2.0
@@ -402,7 +411,7 @@ def test_without_averaging_there_is_no_second_network() -> None:
     assert average(nn.ModuleDict({"counter": Counter()}), 0.0) is None
 
 
-def test_judging_gives_everything_back_exactly_even_after_an_error() -> None:
+def test_evaluation_mode_restores_everything_even_after_an_error() -> None:
     system = Small(settings())
     averaged = average(system.networks, 0.9)
     assert averaged is not None
@@ -411,32 +420,32 @@ def test_judging_gives_everything_back_exactly_even_after_an_error() -> None:
     weights, means = bits(system.networks.state_dict()), bits(averaged.module.state_dict())
     assert weights != means
 
-    def judge() -> None:
-        with judged(system.networks, averaged):
+    def evaluate() -> None:
+        with evaluation_mode(system.networks, averaged):
             for name, weight in system.networks.named_parameters():
                 assert weight.detach().contiguous().numpy().tobytes() == means[name]
             assert not system.networks.training
             raise Killed
 
     with pytest.raises(Killed):
-        judge()
+        evaluate()
     assert bits(system.networks.state_dict()) == weights
     assert bits(averaged.module.state_dict()) == means
     assert system.networks.training
 
 
-def test_the_averaged_weights_are_what_is_judged_and_returned(tmp_path: Path) -> None:
+def test_the_averaged_weights_are_evaluated_and_returned(tmp_path: Path) -> None:
     """Recomputed from the weights after each step of the same training without averaging."""
     after: list[dict[str, Tensor]] = []
 
-    class Noting(Small):
-        def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+    class Recording(Small):
+        def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
             result = super().step(batch, k)
             after.append({name: tensor.clone() for name, tensor in self.networks.state_dict().items()})
             return result
 
-    run(tmp_path / "plain", settings(), Noting(settings()))
-    trained, _ = run(tmp_path / "averaged", settings(ema=0.8))
+    run(tmp_path / "plain", settings(), Recording(settings()))
+    trained, _ = run(tmp_path / "averaged", settings(ema_decay=0.8))
     parameters = {name for name, _ in Small(settings()).networks.named_parameters()}
     for name, value in trained.last.items():
         expected = after[0][name].double()
@@ -453,7 +462,7 @@ def test_the_averaged_weights_are_what_is_judged_and_returned(tmp_path: Path) ->
 
 def factors(**changes: Any) -> list[float]:
     options = settings(**changes)
-    return [schedule(options, k) for k in range(options.steps)]
+    return [lr_factor(options, k) for k in range(options.steps)]
 
 
 def test_a_constant_rate_stays() -> None:
@@ -461,39 +470,41 @@ def test_a_constant_rate_stays() -> None:
 
 
 def test_a_linear_rate_falls_evenly_towards_zero() -> None:
-    assert factors(steps=4, schedule="linear") == [1, 0.75, 0.5, 0.25]
+    assert factors(steps=4, lr_schedule=lr_schedule("linear")) == [1, 0.75, 0.5, 0.25]
 
 
 def test_a_cosine_rate_falls_as_half_a_wave_towards_zero() -> None:
     expected = [1, (1 + math.sqrt(0.5)) / 2, 0.5, (1 - math.sqrt(0.5)) / 2]
-    assert factors(steps=4, schedule="cosine") == pytest.approx(expected)
+    assert factors(steps=4, lr_schedule=lr_schedule("cosine")) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("kind", ["constant", "linear", "cosine"])
 def test_the_rate_rises_evenly_and_then_follows_its_schedule(kind: str) -> None:
-    assert factors(steps=8, warmup=4, schedule=kind)[:4] == [0.25, 0.5, 0.75, 1]
-    assert factors(steps=8, warmup=4, schedule=kind)[4:] == factors(steps=4, schedule=kind)
+    assert factors(steps=8, lr_schedule=lr_schedule(kind, 4))[:4] == [0.25, 0.5, 0.75, 1]
+    assert factors(steps=8, lr_schedule=lr_schedule(kind, 4))[4:] == factors(
+        steps=4, lr_schedule=lr_schedule(kind)
+    )
 
 
 def test_a_rise_longer_than_the_training_is_no_error() -> None:
-    assert factors(steps=2, warmup=8, schedule="cosine") == [1 / 8, 2 / 8]
-    assert factors(steps=2, warmup=2, schedule="cosine") == [1 / 2, 1]
+    assert factors(steps=2, lr_schedule=lr_schedule("cosine", 8)) == [1 / 8, 2 / 8]
+    assert factors(steps=2, lr_schedule=lr_schedule("cosine", 2)) == [1 / 2, 1]
 
 
 def test_every_optimizer_gets_its_own_rate_times_the_schedules_factor(tmp_path: Path) -> None:
     rates: list[tuple[float, ...]] = []
 
-    class Noting(Small):
-        def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+    class Recording(Small):
+        def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
             rates.append(tuple(o.param_groups[0]["lr"] for o in self.optimizers.values()))
             return super().step(batch, k)
 
-    options = settings(schedule="linear", warmup=2)
-    trained, _ = run(tmp_path, options, Noting(options))
+    options = settings(lr_schedule=lr_schedule("linear", 2))
+    trained, _ = run(tmp_path, options, Recording(options))
     for k, (body, head) in enumerate(rates):
-        assert body == pytest.approx(0.01 * schedule(options, k))
-        assert head == pytest.approx(0.02 * schedule(options, k))
-    assert [row["lr"] for row in trained.history] == [0.01 * schedule(options, k) for k in (3, 7, 10)]
+        assert body == pytest.approx(0.01 * lr_factor(options, k))
+        assert head == pytest.approx(0.02 * lr_factor(options, k))
+    assert [row["lr"] for row in trained.history] == [0.01 * lr_factor(options, k) for k in (3, 7, 10)]
 
 
 # --- devices -------------------------------------------------------------------------------------------------
@@ -526,11 +537,11 @@ def test_convolutions_are_trained_in_the_memory_format_of_the_device(tmp_path: P
     assert not weight.is_contiguous()
 
 
-def test_in_bf16_too_a_weight_that_was_updated_is_read_anew_in_the_same_step(tmp_path: Path) -> None:
-    """A generator learns from the critic as it is after its own update."""
+def test_in_bf16_an_updated_weight_is_used_in_the_same_step(tmp_path: Path) -> None:
+    """A generator is trained against the discriminator as it is after its own update."""
 
     class Reader(Small):
-        def step(self, batch: tuple[Tensor, Tensor], k: int) -> dict[str, Tensor]:
+        def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
             losses = super().step(batch, k)
             features = torch.ones((1, 20))
             head = self.networks["head"]
