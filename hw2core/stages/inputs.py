@@ -5,6 +5,7 @@ write the checksums of the files behind such a name, a key for each purpose, and
 theirs. So a new seed or adapter changes no key that was there.
 """
 
+import hashlib
 import json
 from typing import Any
 
@@ -48,14 +49,11 @@ def generation_inputs(params: Params, layout: Layout, kind: str) -> None:
     write(layout, kind, {"images": images_of(layout, dataset), "extractor": sha256_of(extractor)})
 
 
-def images_of(layout: Layout, dataset: str) -> Inputs:
-    """The checksums of a ready dataset's arrays, and how its labels are to be read."""
+def images_of(layout: Layout, dataset: str) -> str:
+    """One checksum of a ready dataset's arrays and of the names of its attributes."""
     about = read_about(layout.ready(dataset))
-    return {
-        "dataset": dataset,
-        **about["sha256"],
-        **{key: about[key] for key in ("attributes",) if key in about},
-    }
+    content = json.dumps([about["sha256"], about.get("attributes")], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def write(layout: Layout, name: str, inputs: Inputs) -> None:

@@ -12,6 +12,7 @@ from hw2core.engine import images
 from hw2core.engine.images import ImageData, Split, open_split
 from hw2core.files import sha256_of
 from hw2core.settings.registry import ADAPTERS
+from hw2core.stages.inputs import images_of
 
 PAIR = "blended-handwritten"
 Keys = dict[str, Any]
@@ -112,7 +113,7 @@ def test_images_and_extractor_have_keys_of_their_own(
 ) -> None:
     before = keys(kind)
     assert before.keys() == {"images", "extractor"}
-    assert before["images"]["dataset"] == dataset
+    assert before["images"] == images_of(workspace.layout, dataset)
     assert before["extractor"] == sha256_of(workspace.root / weights)
     workspace.damage(weights, lambda content: content + b" ")
     assert changed(before, keys(kind)) == {"extractor"}
@@ -131,7 +132,7 @@ def test_the_digits_are_those_of_data_digits_and_their_extractor_of_the_first_se
     assert changed(before, keys("digits")) == {"images", "extractor"}
     workspace.change("seeds", [0])
     workspace.change("data.digits", "handwritten")
-    assert keys("digits")["images"]["dataset"] == "handwritten"
+    assert keys("digits")["images"] == images_of(workspace.layout, "handwritten")
 
 
 def test_the_key_of_faces_changes_with_the_names_of_their_attributes(
