@@ -60,7 +60,10 @@ class Checkpoint:
         except FileNotFoundError:
             return None
         except (SafetensorError, ValueError, KeyError, TypeError) as error:
-            print(f"{self.path}: not a readable checkpoint ({error}); training starts from step 0", file=sys.stderr)
+            print(
+                f"{self.path}: not a readable checkpoint ({error}); training starts from step 0",
+                file=sys.stderr,
+            )
             return None
 
 
