@@ -157,6 +157,14 @@ def test_a_pair_is_named_by_two_different_domains(
     assert problems(raw) == [f"pairs.{problem}"]
 
 
+def test_drawn_faces_need_no_source_of_their_own(raw: Raw) -> None:
+    """They are made on this machine wherever the digits come from."""
+    for source in ("public", {"mnistm": "public", "usps": "public"}):
+        raw["data"] |= {"source": source, "domains": ["mnistm", "usps"], "digits": "usps", "color_jitter": []}
+        raw["pairs"] = {"mnistm-usps": {"source": "mnistm", "target": "usps"}}
+        accept(raw)
+
+
 def test_every_dataset_that_is_used_has_a_source(raw: Raw) -> None:
     """What each source has is tested in tests/data/test_catalog.py."""
     raw["data"]["source"] = {"handwritten": "public", "blended": "embedded", "utkface": "folder"}
