@@ -40,7 +40,7 @@ def repetitions(raw: Raw) -> Iterator[str]:
         values = holder.get(key)
         if isinstance(values, list):
             for value in sorted({str(v) for v in values if values.count(v) > 1}):
-                yield f"{path}: {value} stands there twice"
+                yield f"{path}: {value} is listed twice"
 
 
 def sources(raw: Raw) -> Iterator[str]:
@@ -155,7 +155,7 @@ def names(values: Any) -> list[str]:
 
 
 def source_of(source: Any, dataset: str) -> Any:
-    """Where a dataset comes from. The drawn faces are made here wherever the digits come from: nobody has them."""
+    """The source of a dataset. Drawn faces are always made on this machine, whatever the source of the digits."""
     if dataset == DRAWN_FACES:
         return "embedded"
     return source.get(dataset) if isinstance(source, dict) else source

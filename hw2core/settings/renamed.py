@@ -1,4 +1,4 @@
-"""Keys of params.yaml that had another name before version 0.2: whoever still uses one is told the new one."""
+"""Keys of params.yaml that had another name before version 0.2. The error for an old key says the new one."""
 
 from hw2core.settings.registry import TRAININGS
 from hw2core.settings.systems import Acgans

@@ -35,7 +35,7 @@ def validate(raw: Any, name: str) -> Params:
 
 
 def describe_all(error: ValidationError, model: type[BaseModel]) -> list[str]:
-    """A line for each of pydantic's errors. A key that is missing because it has its old name is told once."""
+    """A line for each of pydantic's errors. A key that is missing because it has its old name is reported once."""
     details = error.errors(include_url=False)
     renamed = {new_name(path_of(detail)) for detail in details if detail["type"] == "extra_forbidden"}
     return [

@@ -117,7 +117,7 @@ def evaluate_acgan(params: Params, layout: Layout, seed: int) -> None:
 def compare_with_real(
     params: Params, layout: Layout, device: Device, images: NDArray[np.uint8]
 ) -> dict[str, Any]:
-    """Face detection rate of images, and their distances from the real test faces by every extractor at hand."""
+    """Face detection rate of images, and their distances from the real test faces by every available extractor."""
     real = open_split(layout.ready(params.data.faces), "test").images
     extractors = [face_extractor(params, layout)]
     faces = detect_faces(images, "generated images")

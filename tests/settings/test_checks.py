@@ -18,7 +18,7 @@ LISTS = (
 def test_a_list_names_nothing_twice(raw: Raw, path: str) -> None:
     first = get(raw, path)[0]
     get(raw, path).append(first)
-    assert problems(raw) == [f"{path}: {first} stands there twice"]
+    assert problems(raw) == [f"{path}: {first} is listed twice"]
 
 
 # --- lists that select what runs --------------------------------------------------------------------------------
@@ -213,5 +213,5 @@ def test_a_wrong_type_elsewhere_hides_no_check(raw: Raw) -> None:
     raw |= {"engine": 3, "gans": "sngan", "seeds": [1, 1]}
     raw["data"]["folder"] = None
     lines = problems(raw)
-    assert "seeds: 1 stands there twice" in lines
+    assert "seeds: 1 is listed twice" in lines
     assert {line.split(": ")[0] for line in lines} == {"engine", "gans", "data.folder", "seeds"}
