@@ -44,9 +44,9 @@ class Head:
         self.rng, self.attributes = rng, attributes
         self.rows, self.columns = (np.mgrid[: FACE * FINE, : FACE * FINE].astype(np.float32) + 0.5) / FINE
         size = rng.uniform("size", 0.96, 1.08)
-        x = (self.columns - rng.uniform("across", 30, 34)) / size
-        y = (self.rows - rng.uniform("down", 30.5, 33.5)) / size
-        half = rng.uniform("tilt", -0.07, 0.07)  # tan(angle / 2), from which cos and sin follow without sin()
+        x = (self.columns - rng.uniform("across", 31, 33)) / size
+        y = (self.rows - rng.uniform("down", 31, 33)) / size
+        half = rng.uniform("tilt", -0.05, 0.05)  # tan(angle / 2), from which cos and sin follow without sin()
         cos, sin = (1 - half * half) / (1 + half * half), 2 * half / (1 + half * half)
         self.x, self.y = cos * x + sin * y, cos * y - sin * x
 
@@ -61,7 +61,7 @@ class Head:
         self.skull = (np.sqrt(rim) - 1) * self.width  # signed distance to the outline of the head
         self.dome = np.sqrt(np.clip(1 - np.square(rim), 0, 1))
         # Parallax: points nearer to the viewer move more when the head turns.
-        self.u = self.x - rng.uniform("turn", -3.5, 3.5) * self.dome
+        self.u = self.x - rng.uniform("turn", -2.5, 2.5) * self.dome
         self.v = self.y - rng.uniform("nod", -1.0, 1.5) * self.dome
         self.eye_line, self.eyes_apart = rng.uniform("eye line", -1.5, 0.3), rng.uniform("apart", 7.0, 7.8)
         self.mouth_line = rng.uniform("mouth line", 14.2, 15.6)

@@ -7,7 +7,7 @@ back to front.
 import numpy as np
 from numpy.typing import NDArray
 
-from hw2core.data.drawing import Field, HashRng, bump, coverage, dome, ellipse, flat, mix, paint
+from hw2core.data.drawing import Field, HashRng, bump, coverage, dome, ellipse, flat, paint
 from hw2core.data.features import draw_ears, draw_glasses, draw_head
 from hw2core.data.frames import FACE
 from hw2core.data.hair import Hair
@@ -34,23 +34,12 @@ def draw_portrait(rng: HashRng, attributes: Attributes) -> NDArray[np.uint8]:
 
 
 def draw_background(canvas: Field, head: Head) -> None:
+    """A wall of one color, mostly in uneven light."""
     rng = head.rng
-    kind = rng.choice("background", ("plain", "gradient", "clutter", "clutter"))
-    wall = rng.color("wall", 60, 225, rng.uniform("dull", 0.5, 0.95))
-    canvas += flat(wall)
-    if kind == "plain":
-        return
-    canvas *= 1 + rng.uniform("slope", -0.5, 0.5) * (head.columns / FACE - 0.5)
-    canvas *= 1 + rng.uniform("fall", -0.5, 0.5) * (head.rows / FACE - 0.5)
-    for i in range(5 if kind == "clutter" else 0):
-        x = head.columns - rng.uniform(f"thing {i} across", 0, FACE)
-        y = head.rows - rng.uniform(f"thing {i} down", 0, FACE)
-        wide, high = rng.uniform(f"thing {i} wide", 3, 14), rng.uniform(f"thing {i} high", 4, 30)
-        distance = ellipse(x, y, wide, wide)
-        if rng.bernoulli(f"thing {i} is a box", 0.6):
-            distance = np.maximum(abs(x) - wide, abs(y) - high)
-        color = mix(wall, rng.color(f"thing {i}", 30, 235, 0), rng.uniform(f"thing {i} seen", 0.2, 0.6))
-        paint(canvas, coverage(distance, rng.uniform(f"thing {i} blurred", 3, 9)), color)
+    canvas += flat(rng.color("wall", 60, 225, rng.uniform("dull", 0.5, 0.95)))
+    if rng.bernoulli("uneven", 0.67):
+        canvas *= 1 + rng.uniform("slope", -0.5, 0.5) * (head.columns / FACE - 0.5)
+        canvas *= 1 + rng.uniform("fall", -0.5, 0.5) * (head.rows / FACE - 0.5)
 
 
 def draw_body(canvas: Field, head: Head) -> None:
