@@ -15,6 +15,7 @@ from pipeline_run import PipelineRun, load_run, run_pipeline
 from ruamel.yaml import YAML
 
 from hw2core import cli
+from hw2core.engine.instructions import AVX2, DISABLED, set_instructions
 from hw2core.errors import UserError
 from hw2core.layout import Layout
 from hw2core.settings import Params
@@ -28,8 +29,10 @@ ROOT = Path(__file__).parents[1]
 settings.register_profile("hw2core", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "hw2core"))
 
-# Small networks are slower on several threads than on one. Libraries read this when they are imported.
+# Small networks are slower on several threads than on one, and tests compute the same on every processor with AVX2.
+# Libraries read this when they are imported, which no import above does.
 os.environ["OMP_NUM_THREADS"] = "1"
+set_instructions("avx2")
 
 Raw = dict[str, Any]
 
@@ -41,6 +44,7 @@ def small_raw() -> Raw:
     raw["engine"] |= {
         "device": "cpu",
         "threads": 1,
+        "cpu_isa": "avx2",
         "precision": "fp32",
         "channels_last": True,
         "compile": False,
@@ -167,6 +171,8 @@ def call_main(*arguments: str) -> int:
         # A stage sets these for itself; DVC_ROOT would lead out of the scratch workspace.
         for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
             patch.setenv(variable, "1")
+        for variable in {*AVX2, DISABLED} & set(os.environ):
+            patch.setenv(variable, os.environ[variable])
         patch.delenv("DVC_ROOT", raising=False)
         patch.setattr("sys.argv", ["hw2", *arguments])
         with pytest.raises(SystemExit) as end:

@@ -117,6 +117,11 @@ def set_key(path: str, value: Any) -> Callable[[Any], None]:
         ("ddpm.lr", 3e-4, ["train_ddpm@*", "evaluate_ddpm@*", "sweep_ddpm@*"]),
         ("acgan.faces.lr", 3e-4, ["train_acgan@faces-*", "evaluate_acgan@faces-*"]),
         ("tsne.perplexity", 6, ["tsne@*", "evaluate_autoencoder@*"]),
+        (
+            "engine.cpu_isa",
+            "native",
+            [*TRAININGS, "evaluate_*@*", "evaluate@*", "tsne@*", "sweep_ddpm@*"],
+        ),
         ("engine.checkpoint_every", 7, []),
         ("data.mirror", "elsewhere", []),
     ],

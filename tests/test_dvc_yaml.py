@@ -9,6 +9,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 SHELL = (
     "hw2core/__main__.py",
     "hw2core/cli.py",
+    "hw2core/engine/instructions.py",
     "hw2core/errors.py",
     "hw2core/layout.py",
     "hw2core/progress.py",
@@ -16,11 +17,13 @@ SHELL = (
     "hw2core/stages/dispatch.py",
     "hw2core/stages/table.py",
 )
-"""Passes on the command line, values and paths that DVC sees anyway, or only prints."""
+"""Passes on the command line, values and paths that DVC sees anyway, or only prints. What computes with torch depends on
+all of hw2core/engine, and so on its instructions.py, which every command imports."""
 
-NO_RESULT = {"engine.checkpoint_every", "engine.threads", "data.mirror"}
+NO_RESULT = {"engine.checkpoint_every", "engine.threads", "engine.cpu_isa", "data.mirror"}
 """Read though no result depends on it: how often a checkpoint is written (test_loop.py shows that it changes nothing),
-the threads, which every command sets and some do not use, and the address of a file whose checksum is pinned."""
+the threads and instructions, which every command sets and some do not use, and the address of a file whose checksum is
+pinned."""
 
 IN_PATHS = {"seeds[0]", "generation.seeds[0]"}
 """The first seed, which dvc.yaml writes into the paths of the deps."""
@@ -99,9 +102,11 @@ def test_params_name_no_value_that_no_stage_of_a_kind_reads(pipeline: PipelineRu
     assert not idle
 
 
-def test_whatever_computes_with_torch_names_the_threads(pipeline: PipelineRun) -> None:
+def test_whatever_computes_with_torch_names_the_threads_and_instructions(pipeline: PipelineRun) -> None:
     kinds = ("train", "evaluate", "sweep", "tsne")
-    assert all("engine.threads" in stage.params for stage in pipeline.stages if stage.name.startswith(kinds))
+    named = [set(stage.params) for stage in pipeline.stages if stage.name.startswith(kinds)]
+    assert named
+    assert all({"engine.threads", "engine.cpu_isa"} <= params for params in named)
 
 
 def test_every_stage_leaves_its_outs(pipeline: PipelineRun) -> None:

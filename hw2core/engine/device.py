@@ -66,7 +66,9 @@ def choose_device(engine: Engine) -> Device:
         where = "cuda"
     else:
         reason = "engine.device" if engine.device == "cpu" else "no GPU was found"
-        where = f"cpu with {engine.threads} thread{'s' if engine.threads > 1 else ''}"
+        # What torch really uses, not what params say: the processor may lack it, or torch was loaded before.
+        isa = torch.backends.cpu.get_cpu_capability().lower()
+        where = f"cpu ({isa}) with {engine.threads} thread{'s' if engine.threads > 1 else ''}"
     about = ", ".join(
         [where, engine.precision]
         + ["channels last"] * engine.channels_last

@@ -16,6 +16,7 @@ Source = Literal["embedded", "public", "course", "folder"]
 class Engine(Section):
     device: Literal["auto", "cpu", "cuda"]
     threads: Int = Field(ge=1, le=1024)
+    cpu_isa: Literal["avx2", "native"]
     precision: Literal["fp32", "bf16"]
     channels_last: bool
     compile: bool

@@ -92,6 +92,7 @@ def checkpoint_folder(job: Job[S], engine: Engine, layout: Layout, device: Devic
         item=job.item,
         seed=job.seed,
         device=device.about,
+        cpu_isa=engine.cpu_isa,
         evaluate_every=engine.evaluate_every,
         settings=job.settings.trained_by(),
         data=[read_about(layout.ready(name))["sha256"] for name in job.datasets],

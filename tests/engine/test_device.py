@@ -90,6 +90,17 @@ def test_everything_that_changes_a_result_is_part_of_what_a_device_says_of_itsel
     choose_device(params.engine)
 
 
+@pytest.mark.parametrize("capability", ["AVX2", "AVX512", "DEFAULT"])
+def test_a_cpu_names_the_instructions_that_torch_really_uses(
+    params: Params, monkeypatch: pytest.MonkeyPatch, capability: str
+) -> None:
+    """Whatever engine.cpu_isa says: the processor may lack them, or torch was loaded before they were set."""
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    assert choose_device(params.engine).about.startswith(f"cpu ({capability.lower()}) with 1 thread, fp32")
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert choose_device(engine(params, device="cuda")).about.startswith("cuda, fp32")
+
+
 def test_the_process_is_set_up_for_reproducible_work(params: Params) -> None:
     torch.set_num_threads(2)
     choose_device(params.engine)

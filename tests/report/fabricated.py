@@ -18,7 +18,7 @@ SIDE = 8  # pixels of a fabricated image
 ATTRIBUTES = ["dark_hair", "glasses"]
 STEPS = [100, 200, 1500]
 ETAS = [0.0, 0.5, 1.0]
-DEVICE = "cpu with 1 thread"
+DEVICE = "cpu (avx2) with 1 thread"
 
 
 def fabricate(params: Params, layout: Layout) -> None:

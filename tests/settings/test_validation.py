@@ -126,6 +126,7 @@ def test_a_value_out_of_range_is_reported_with_the_bound(raw: Raw, path: str, va
     [
         ("data.source", "web", "embedded"),
         ("data.public.mnistm", "new", "original or course"),
+        ("engine.cpu_isa", "avx512", "avx2 or native"),
         ("backbone", "R99", "R19"),
         ("dann.lambda_schedule", "slow", "ganin or constant"),
         ("dann.batch_norm", "both", "joint or per_domain"),

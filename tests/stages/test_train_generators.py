@@ -173,6 +173,16 @@ def test_sampling_settings_are_no_part_of_a_diffusion_models_training(
     assert checkpoint() != before
 
 
+def test_a_checkpoint_of_other_instructions_is_not_resumed(
+    workspace: Workspace, device: Device, training: Callable[[Workspace, str], Job[Any]]
+) -> None:
+    """Also where torch's own are the same, as on a processor without AVX-512: MKL's may not be."""
+    one, engine = training(workspace, "ddpm"), load_params(workspace.layout.params).engine
+    native = engine.model_copy(update={"cpu_isa": "native"})
+    folders = {job.checkpoint_folder(one, each, workspace.layout, device) for each in (engine, native)}
+    assert len(folders) == 2
+
+
 def test_sampling_settings_change_no_byte_of_a_diffusion_models_training(
     workspace: Workspace, hw2: Hw2
 ) -> None:
