@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from hw2core.engine.numerics import exact_sqrt
+
 CHUNK = 200
 
 
@@ -19,7 +21,7 @@ def nearest(images: Tensor, pool: Tensor) -> tuple[Tensor, Tensor]:
         squared = mine.square().sum(1, keepdim=True) - 2 * mine @ others.T + lengths
         least = squared.min(1)
         indices.append(least.indices)
-        distances.append((least.values.clamp_min(0) / mine.shape[1]).sqrt())
+        distances.append(exact_sqrt(least.values.clamp_min(0) / mine.shape[1]))
     return torch.cat(indices), torch.cat(distances)
 
 

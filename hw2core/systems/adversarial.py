@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.optimizer import Optimizer
 
+from hw2core.engine.numerics import exact_sqrt
 from hw2core.engine.system import Batch, adam
 from hw2core.settings.systems import Dcgan, Gan, Sampling, Sngan
 from hw2core.systems.diffaugment import augment
@@ -135,4 +136,4 @@ def diversity(fake: Tensor, real: Tensor) -> Tensor:
     Images are pooled to 8x8 first, which removes pixel noise: it is no diversity.
     """
     variances = [F.adaptive_avg_pool2d(images.float(), 8).var(0).mean() for images in (fake, real)]
-    return (variances[0] / (variances[1] + 1e-8)).sqrt()
+    return exact_sqrt(variances[0] / (variances[1] + 1e-8))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.optimizer import Optimizer
 
+from hw2core.engine.numerics import exact_sqrt
 from hw2core.engine.system import Batch
 from hw2core.settings.systems import Ddpm as Settings
 from hw2core.settings.systems import Sampling
@@ -72,7 +73,7 @@ class Ddpm(Generator):
 
     def add_noise(self, x_0: Tensor, eps: Tensor, alpha_bar_t: Tensor) -> Tensor:
         """x_t, a sample of q(x_t | x_0)."""
-        return alpha_bar_t.sqrt() * x_0 + (1 - alpha_bar_t).sqrt() * eps
+        return exact_sqrt(alpha_bar_t) * x_0 + exact_sqrt(1 - alpha_bar_t) * eps
 
     def drop_labels(self, labels: Tensor) -> Tensor:
         """Replace labels by NULL_LABEL with probability `label_dropout`."""
@@ -83,7 +84,7 @@ class Ddpm(Generator):
         """What the network predicts: eps, or v = sqrt(alpha_bar_t) eps - sqrt(1 - alpha_bar_t) x_0 (Salimans & Ho 2022)."""
         if self.settings.prediction == "epsilon":
             return eps
-        return alpha_bar_t.sqrt() * eps - (1 - alpha_bar_t).sqrt() * x_0
+        return exact_sqrt(alpha_bar_t) * eps - exact_sqrt(1 - alpha_bar_t) * x_0
 
     def loss_weight(self, alpha_bar_t: Tensor) -> Tensor:
         """Min-SNR weights (n,) of the squared errors (Hang et al. 2023).

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hw2core.engine.numerics import exact_sqrt
 from hw2core.engine.system import Batch
 from hw2core.settings.systems import Stylegan2 as Settings
 from hw2core.systems.adversarial import Adversarial, health
@@ -192,7 +193,7 @@ class DiscriminatorNetwork(nn.Module):
 
 def minibatch_std(x: Tensor) -> Tensor:
     """Append a channel with the mean standard deviation over the batch, which reveals mode collapse (Karras et al. 2018)."""
-    std = (x.float().var(0, unbiased=False) + 1e-8).sqrt().mean().to(x.dtype)
+    std = exact_sqrt(x.float().var(0, unbiased=False) + 1e-8).mean().to(x.dtype)
     return torch.cat([x, std.expand(len(x), 1, *x.shape[2:])], dim=1)
 
 
@@ -200,7 +201,7 @@ def path_lengths(images: Tensor, ws: Tensor) -> Tensor:
     """|J_w^T y| of each image, (n,), where y is a random direction in pixel space."""
     y = torch.randn_like(images) / math.sqrt(images.shape[2] * images.shape[3])
     (gradient,) = torch.autograd.grad((images * y).sum(), ws, create_graph=True)
-    return gradient.float().square().sum(2).mean(1).sqrt()
+    return exact_sqrt(gradient.float().square().sum(2).mean(1))
 
 
 class Stylegan2(Adversarial):
