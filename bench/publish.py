@@ -163,8 +163,9 @@ def faces_table(params: dict[str, Any], stages: Path) -> list[str]:
     if not real or not evaluated:
         return []
     rate = real["test_images"]["face_detection_rate"]
+    kinds = [f"{kind}s" for kind in dict.fromkeys(kind for kind, _ in evaluated)]
     lines = [
-        f"Generated faces of systems trained on {params['data']['faces']}; seeds {params['generation']['seeds']}. The face "
+        f"Generated faces of systems trained on {params['data']['faces']}; {seeds_of(params, kinds)}. The face "
         f"detection rate is {rate:.1f} % on the {real['test_images']['images']} real test images.",
         "",
         "| system | face detection rate, % | relative to real | FD (face features) | KD (face features) | precision | recall "
@@ -194,7 +195,7 @@ def digits_table(params: dict[str, Any], stages: Path) -> list[str]:
     if not evaluated:
         return []
     lines = [
-        f"Generated digits of systems trained on {params['data']['digits']}; seeds {params['generation']['seeds']}.",
+        f"Generated digits of systems trained on {params['data']['digits']}; {seeds_of(params, ['conditional'])}.",
         "",
         "| system | digit accuracy, % | classifier | FD (digit features) | precision | recall | images | steps | parameters |",
         "|:---|---:|:---|" + "---:|" * 6,
@@ -209,6 +210,15 @@ def digits_table(params: dict[str, Any], stages: Path) -> list[str]:
         ]
         lines.append(f"| {title(name)} | {' | '.join(cells)} |")
     return lines
+
+
+def seeds_of(params: dict[str, Any], kinds: list[str]) -> str:
+    """The seeds of these kinds of generators, once if they are the same."""
+    seeds = {kind: params["generation"]["seeds"][kind] for kind in kinds}
+    first, *others = seeds.values()
+    if all(other == first for other in others):
+        return f"seeds {first}"
+    return ", ".join(f"seeds {found} of {kind}" for kind, found in seeds.items())
 
 
 def training_cells(stages: Path, stage: str, item: str) -> tuple[str, str]:

@@ -3,7 +3,8 @@
     python bench/rename_published.py reports/published/*        # params.yaml and stages/ of each folder
     python bench/rename_published.py --params profiles/mine.yaml
 
-Only names change: every value stays as it was written. A run that has today's names already is left as it is.
+Only names change: every value stays as it was written. A list of seeds of all generators becomes one for each kind of them. A run
+that has today's names already is left as it is.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from hw2core.settings.models import GeneratorSeeds
 from hw2core.settings.yaml import write_yaml
 
 ANY_SYSTEM = {"ema": "ema_decay", "critic_lr": "discriminator_lr", "smoothing": "label_smoothing"}
@@ -172,9 +174,18 @@ def rename_params(params: Any) -> Any:
             rename_system(params[name], name, keys | ANY_SYSTEM)
     for item in params.get("acgan", {}).values():
         rename_system(item, "acgan", ACGAN | ANY_SYSTEM)
+    if isinstance(params.get("generation", {}).get("seeds"), list):
+        params["generation"]["seeds"] = by_kind(params["generation"]["seeds"])
     if "judges" in params or "evaluation" in params:  # all of params.yaml, not a profile
         add_what_is_new(params)
     return params
+
+
+def by_kind(seeds: list[int]) -> CommentedMap:
+    """The seeds of all generators, for each kind of them."""
+    found = CommentedMap({kind: flow(seeds) for kind in GeneratorSeeds.model_fields})
+    found.fa.set_flow_style()
+    return found
 
 
 def add_what_is_new(params: Any) -> None:

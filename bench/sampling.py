@@ -59,7 +59,7 @@ def main() -> None:
 
 def measure(params: Params, layout: Layout, device: Device, settings: list[Sampling]) -> pd.DataFrame:
     """A row for each setting: the digit accuracy, and the seconds that generating took."""
-    seed = params.generation.seeds[0]
+    seed = params.generation.seeds.conditional[0]
     system = generators.load(params, layout, device, "ddpm", seed)
     reader, _ = digit_reader(params, layout, device, params.data.digits)
     labels = generators.balanced_labels("ddpm", params.generation.images, EACH)

@@ -78,7 +78,7 @@ def small_raw() -> Raw:
     raw["ddpm"]["lr_schedule"] = {"kind": "cosine", "warmup_steps": 0}
     raw["sweep"] |= {"images": 20, "sampling_steps": [2, 3], "guidance_scale": [0, 2]}
     raw["face_features"] |= {"steps": 7, "batch": 16, "lr": 1e-3, "width": 4}
-    raw["generation"] |= {"seeds": [0], "images": 40}
+    raw["generation"] |= {"seeds": {"gans": [0], "autoencoders": [0], "conditional": [0]}, "images": 40}
     raw["evaluation"] = {"digits": {"checkpoint": None}, "faces": {"inception": None}}
     raw["tsne"] |= {"images_per_domain": 20, "perplexity": 5, "seed": 0}
     return raw
@@ -212,7 +212,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def stage_commands(raw: Raw) -> list[tuple[str, ...]]:
     """The command of every stage but the report, in an order in which they can run."""
     domains, pairs, seeds = raw["data"]["domains"], list(raw["pairs"]), list(map(str, raw["seeds"]))
-    generation_seeds = list(map(str, raw["generation"]["seeds"]))
     adapted = [(method, pair) for method in raw["adapters"] for pair in pairs]
     return [
         *(
@@ -239,14 +238,14 @@ def stage_commands(raw: Raw) -> list[tuple[str, ...]]:
         *(("generation_inputs", kind) for kind in ("digits", "faces")),
         *(
             (f"{step}_{stage}", item, seed)
-            for stage, items in (
-                ("gan", raw["gans"]),
-                ("autoencoder", raw["autoencoders"]),
-                ("acgan", raw["conditional"]["acgan"]),
-                ("ddpm", raw["conditional"]["ddpm"]),
+            for stage, items, kind in (
+                ("gan", raw["gans"], "gans"),
+                ("autoencoder", raw["autoencoders"], "autoencoders"),
+                ("acgan", raw["conditional"]["acgan"], "conditional"),
+                ("ddpm", raw["conditional"]["ddpm"], "conditional"),
             )
             for item in items
-            for seed in generation_seeds
+            for seed in map(str, raw["generation"]["seeds"][kind])
             for step in ("train", "evaluate")
         ),
         ("sweep_ddpm", "digits"),

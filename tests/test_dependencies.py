@@ -151,10 +151,15 @@ def follow_inputs(workspace: Path) -> set[str]:
     }
 
 
+def add_generator_seeds(raw: Any) -> None:
+    for seed, seeds in enumerate(raw["generation"]["seeds"].values(), start=1):
+        seeds.append(seed)
+
+
 @pytest.mark.parametrize(
     ("change", "added"),
     [
-        (lambda raw: raw["generation"]["seeds"].append(1), ["train_gan@dcgan4-1", "evaluate_ddpm@digits-1"]),
+        (add_generator_seeds, ["train_gan@dcgan4-1", "train_autoencoder@vae-2", "evaluate_ddpm@digits-3"]),
         (lambda raw: raw["gans"].remove("r3gan"), []),
         (lambda raw: raw["adapters"].remove("dsn"), []),
     ],

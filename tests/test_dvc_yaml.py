@@ -1,7 +1,9 @@
 """dvc.yaml is exact: each stage's deps and params are what its command imports and reads."""
 
+from pathlib import Path
+
 import pytest
-from pipeline_run import PipelineRun, Stage
+from pipeline_run import PipelineRun, Stage, change_params, make_workspace, read_stages
 
 # DVC's own libraries warn here and there.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -25,7 +27,7 @@ NO_RESULT = {"engine.checkpoint_every", "engine.threads", "engine.cpu_isa", "dat
 the threads and instructions, which every command sets and some do not use, and the address of a file whose checksum is
 pinned."""
 
-IN_PATHS = {"seeds[0]", "generation.seeds[0]"}
+IN_PATHS = {"seeds[0]", "generation.seeds.conditional[0]"}
 """The first seed, which dvc.yaml writes into the paths of the deps."""
 
 BEHIND_INPUTS = (
@@ -51,6 +53,22 @@ def by_kind(run: PipelineRun) -> dict[str, list[Stage]]:
 
 def test_every_command_runs_this_package(pipeline: PipelineRun) -> None:
     assert all(stage.command[:3] == ["python", "-m", "hw2core"] for stage in pipeline.stages)
+
+
+def test_each_kind_of_generator_has_stages_for_its_own_seeds(tmp_path: Path) -> None:
+    """The sweep samples the DDPM of the first seed."""
+    root = tmp_path / "workspace"
+    make_workspace(root)
+    seeds = {"gans": [0, 1, 2], "autoencoders": [3, 4], "conditional": [5, 0]}
+    change_params(root, lambda raw: raw["generation"].update(seeds=seeds))
+    stages = {stage.name: stage for stage in read_stages(root)}
+    items = {"gan": ("sngan", "gans"), "autoencoder": ("vae", "autoencoders")}
+    items |= {"acgan": ("faces", "conditional"), "ddpm": ("digits", "conditional")}
+    for kind, (item, key) in items.items():
+        for step in ("train", "evaluate"):
+            found = {name for name in stages if name.startswith(f"{step}_{kind}@{item}-")}
+            assert found == {f"{step}_{kind}@{item}-{seed}" for seed in seeds[key]}
+    assert "models/train_ddpm/digits/seed5.safetensors" in stages["sweep_ddpm@digits"].deps
 
 
 def test_deps_name_every_file_of_the_package_that_a_stage_imports(pipeline: PipelineRun) -> None:

@@ -307,7 +307,7 @@ def smallest(name: str) -> Raw:
     raw |= {"seeds": [0], "pairs": {PAIR: {"source": "blended", "target": "handwritten"}}}
     raw["engine"] |= {"device": "cpu", "evaluate_every": 1, "checkpoint_every": 1}
     raw["dsn"]["domain_losses_from_step"] = 0
-    raw["generation"] |= {"seeds": [0], "images": 20}
+    raw["generation"]["images"] = 20
     raw["tsne"] |= {"images_per_domain": 20, "perplexity": 2}
     for section in (*(raw[system] for system in TRAININGS), *raw["acgan"].values()):
         section |= {"steps": 1, "batch": 4}

@@ -12,6 +12,7 @@ from hw2core.report.names import SOURCE_ONLY, TARGET_ONLY, arrow
 from hw2core.report.outputs import Outputs
 from hw2core.settings import Params
 from hw2core.settings.registry import title
+from hw2core.settings.runs import generator_seeds
 
 Row = dict[str, Any]
 
@@ -124,20 +125,21 @@ def faces_table(params: Params, layout: Layout) -> pd.DataFrame:
     )
     rows = [anchor("real training images", real["training_images"])]
     for kind, name in runs.face_generators(params):
-        seeds = params.generation.seeds
+        seeds = generator_seeds(params, name)
         metrics = Outputs(layout, f"evaluate_{kind}", name, seeds).combined("face_detection_rate")
         trainings = Outputs(layout, f"train_{kind}", name, seeds).each("parameters", "steps")
         rows.append(
             {
                 "system": name,
                 **metric_cells(metrics, FACE_METRICS),
+                "n": len(seeds),
                 "parameters": sum(trainings[0]["parameters"].values()),
                 "steps": trainings[0]["steps"],
                 "collapsed": sum(bool(training.get("collapsed")) for training in trainings),
             }
         )
     rows.append(anchor("noise", real["noise"]))
-    table = as_table(rows, ["system"], FACE_METRICS, ["parameters", "steps", "collapsed"])
+    table = as_table(rows, ["system"], FACE_METRICS, ["n", "parameters", "steps", "collapsed"])
     rate = real["test_images"]["face_detection_rate"]
     ratio = 100 * table["face_detection_rate"] / rate if rate else float("nan")
     return table.assign(ratio=ratio)
@@ -158,7 +160,7 @@ def digits_table(params: Params, layout: Layout) -> pd.DataFrame:
     for name, (stage, item) in runs.conditional(params).items():
         if item != "digits":
             continue
-        seeds = params.generation.seeds
+        seeds = params.generation.seeds.conditional
         metrics = Outputs(layout, f"evaluate_{stage}", item, seeds).combined("digit_accuracy", "per_digit")
         training = Outputs(layout, f"train_{stage}", item, seeds).first.metrics("parameters", "steps")
         row: Row = {"system": name} | metric_cells(metrics, DIGIT_METRICS)

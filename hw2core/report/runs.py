@@ -24,6 +24,18 @@ def conditional(params: Params) -> Conditional:
     return found | ({"ddpm": ("ddpm", "digits")} if params.conditional.ddpm else {})
 
 
+def seeds_by_kind(params: Params) -> dict[str, list[int]]:
+    """The seeds of classifiers and adapters, and of every kind of generator that runs."""
+    of_generators = params.generation.seeds
+    generators = {
+        "GANs": (params.gans, of_generators.gans),
+        "autoencoders": (params.autoencoders, of_generators.autoencoders),
+        "conditional generators": (conditional(params), of_generators.conditional),
+    }
+    found = {"classifiers and adapters": params.seeds}
+    return found | {kind: seeds for kind, (systems, seeds) in generators.items() if systems}
+
+
 def uses_faces(params: Params) -> bool:
     return bool(face_generators(params)) or "faces" in params.conditional.acgan
 

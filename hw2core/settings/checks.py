@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from hw2core.settings.models import GeneratorSeeds
 from hw2core.settings.registry import (
     ADAPTERS,
     AUTOENCODERS,
@@ -30,8 +31,9 @@ def cross_checks(raw: Raw) -> Iterator[str]:
 def repetitions(raw: Raw) -> Iterator[str]:
     """A list that names what is run, or on what, names it once."""
     for path in (
-        *("data.domains", "data.color_jitter", "seeds", "generation.seeds", "adapters", "gans"),
-        *("autoencoders", "conditional.acgan", "conditional.ddpm", "extractors.digits", "extractors.faces"),
+        *("data.domains", "data.color_jitter", "seeds", "adapters", "gans", "autoencoders"),
+        *("conditional.acgan", "conditional.ddpm", "extractors.digits", "extractors.faces"),
+        *(f"generation.seeds.{kind}" for kind in GeneratorSeeds.model_fields),
     ):
         *parents, key = path.split(".")
         holder = raw

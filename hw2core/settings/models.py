@@ -3,9 +3,9 @@
 Every key is required, so that no result depends on a default that DVC cannot see.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from hw2core.settings.base import Float, Int, Name, Section, Seed
 from hw2core.settings.systems import Systems
@@ -116,8 +116,26 @@ class Evaluation(Section):
     faces: FaceEvaluation
 
 
+class GeneratorSeeds(Section):
+    """The seeds that generators are trained with, by the list that names them."""
+
+    gans: list[Seed] = Field(min_length=1)
+    autoencoders: list[Seed] = Field(min_length=1)
+    conditional: list[Seed] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_one_list(cls, value: Any) -> Any:
+        """Params of version 0.1 have one list for all generators."""
+        if not isinstance(value, dict):
+            raise ValueError(
+                "must be a list for each kind of generator, {gans: [0], autoencoders: [0], conditional: [0]}"
+            )
+        return value
+
+
 class Generation(Section):
-    seeds: list[Seed] = Field(min_length=1)
+    seeds: GeneratorSeeds
     images: Int = Field(ge=2, le=1_000_000)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from hw2core.settings.models import Params
-from hw2core.settings.registry import ADAPTERS
+from hw2core.settings.registry import ADAPTERS, AUTOENCODERS, GANS
 
 STAGES = frozenset(
     (
@@ -28,33 +28,41 @@ class Run(NamedTuple):
 
 def trained_runs(params: Params) -> tuple[Run, ...]:
     """Return all trainings, in the order of dvc.yaml."""
-    seeds, generation_seeds = params.seeds, params.generation.seeds
+    seeds, of_generators = params.seeds, params.generation.seeds
     return (
         *repeated("train_classifier", params.data.domains, seeds),
         *(run for name in params.adapters for run in repeated(f"train_{name}", params.pairs, seeds)),
-        *repeated("train_gan", params.gans, generation_seeds),
-        *repeated("train_autoencoder", params.autoencoders, generation_seeds),
-        *repeated("train_acgan", params.conditional.acgan, generation_seeds),
-        *repeated("train_ddpm", params.conditional.ddpm, generation_seeds),
+        *repeated("train_gan", params.gans, of_generators.gans),
+        *repeated("train_autoencoder", params.autoencoders, of_generators.autoencoders),
+        *repeated("train_acgan", params.conditional.acgan, of_generators.conditional),
+        *repeated("train_ddpm", params.conditional.ddpm, of_generators.conditional),
         *(Run(f"train_{name}", "faces", 0) for name in params.extractors.faces),
     )
 
 
 def evaluated_runs(params: Params) -> tuple[Run, ...]:
     """Return all evaluations, in the order of dvc.yaml."""
-    seeds, generation_seeds = params.seeds, params.generation.seeds
+    seeds, of_generators = params.seeds, params.generation.seeds
     adapted = [f"{name}-{pair}" for name in params.adapters for pair in params.pairs]
     return (
         *repeated("evaluate_classifier", params.data.domains, seeds),
         *repeated("evaluate", adapted, seeds),
         *(Run("tsne", item, None) for item in adapted),
         *(Run("evaluate_real", "faces", None) for _ in params.extractors.faces[:1]),
-        *repeated("evaluate_gan", params.gans, generation_seeds),
-        *repeated("evaluate_autoencoder", params.autoencoders, generation_seeds),
-        *repeated("evaluate_acgan", params.conditional.acgan, generation_seeds),
-        *repeated("evaluate_ddpm", params.conditional.ddpm, generation_seeds),
+        *repeated("evaluate_gan", params.gans, of_generators.gans),
+        *repeated("evaluate_autoencoder", params.autoencoders, of_generators.autoencoders),
+        *repeated("evaluate_acgan", params.conditional.acgan, of_generators.conditional),
+        *repeated("evaluate_ddpm", params.conditional.ddpm, of_generators.conditional),
         *(Run("sweep_ddpm", item, None) for item in params.conditional.ddpm),
     )
+
+
+def generator_seeds(params: Params, name: str) -> list[int]:
+    """Return the seeds of a generator: those of the list in params that names it."""
+    seeds = params.generation.seeds
+    if name in GANS:
+        return seeds.gans
+    return seeds.autoencoders if name in AUTOENCODERS else seeds.conditional
 
 
 def repeated(stage: str, items: Iterable[str], seeds: list[int]) -> list[Run]:

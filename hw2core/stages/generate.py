@@ -17,6 +17,7 @@ from hw2core.files import new_folder
 from hw2core.layout import Layout
 from hw2core.settings import Params
 from hw2core.settings.registry import CONDITIONAL
+from hw2core.settings.runs import generator_seeds
 from hw2core.settings.systems import Sampling
 from hw2core.stages import generators
 from hw2core.stages.commands import every_core
@@ -31,7 +32,8 @@ def generate(
     """Write 00001.png, 00002.png, ... into a new folder, and grids beside it: inside, they would be evaluated too."""
     folder = new_out(out)
     device = every_core(params)
-    system = generators.load(params, layout, device, named(params, run), params.generation.seeds[0])
+    name = named(params, run)
+    system = generators.load(params, layout, device, name, generator_seeds(params, name)[0])
     start = time.perf_counter()
     images = generators.decode(system, system.noise(count, rng_for("generate", seed)))
     seconds = time.perf_counter() - start
@@ -66,7 +68,7 @@ def generate_labeled(
         raise UserError(f"--class: the labels of {run} are {labels[0]} to {labels[-1]}, not {only}")
     sampling = changed_sampling(params, run, changes)
     device = every_core(params)
-    system = generators.load(params, layout, device, run, params.generation.seeds[0])
+    system = generators.load(params, layout, device, run, generator_seeds(params, run)[0])
     wanted = torch.tensor(labels if only is None else [only]).repeat_interleave(per_class)
     start = time.perf_counter()
     images = generators.sample_labels(system, wanted, sampling, "generate", seed)

@@ -32,7 +32,7 @@ def sweep_ddpm(params: Params, layout: Layout, item: str) -> None:
     generators.check_named(item, params.conditional.ddpm, "conditional.ddpm")
     device = choose_device(params.engine)
     folder = layout.stage("sweep_ddpm", item)
-    seed = params.generation.seeds[0]
+    seed = params.generation.seeds.conditional[0]
     system = generators.load(params, layout, device, "ddpm", seed)
     reader, reader_name = digit_reader(params, layout, device, params.data.digits)
     labels = torch.arange(params.sweep.images) % CONDITIONAL["ddpm"]

@@ -38,11 +38,13 @@ def fabricate(params: Params, layout: Layout) -> None:
     if faces:
         write_faces(layout, params.data.faces)
         write_real(params, layout)
-    for seed in params.generation.seeds:
-        for gan in params.gans:
+    for gan in params.gans:
+        for seed in params.generation.seeds.gans:
             write_gan(layout, gan, seed)
-        for autoencoder in params.autoencoders:
+    for autoencoder in params.autoencoders:
+        for seed in params.generation.seeds.autoencoders:
             write_autoencoder(layout, autoencoder, seed)
+    for seed in params.generation.seeds.conditional:
         for item in params.conditional.acgan:
             write_acgan(layout, item, seed)
         if params.conditional.ddpm:

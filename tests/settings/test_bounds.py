@@ -23,7 +23,7 @@ BOUNDS = {
     " acgan.*.aux_weight ddpm.guidance_scale sweep.guidance_scale.*",
     "[0, 1000]": "*.r1_gamma sngan_gp.gp_weight stylegan2.pl_weight ddpm.min_snr_gamma",
     "(0, 1000]": "acgan.*.label_scale",
-    "[0, 2147483647]": "seeds.0 generation.seeds.0 *.seed",
+    "[0, 2147483647]": "seeds.0 generation.seeds.*.0 *.seed",
     "[0, inf]": "*.warmup_steps dsn.domain_losses_from_step",
     "[1, inf]": "*.steps engine.*_every data.public.celeba_train data.public.celeba_test",
     "[2, inf]": "*.batch",

@@ -9,7 +9,8 @@ from invalid_params import accept, get, problems, put
 from hw2core.settings.registry import ADAPTERS, AUTOENCODERS, GANS
 
 LISTS = (
-    *("data.domains", "data.color_jitter", "seeds", "generation.seeds", "adapters", "gans", "autoencoders"),
+    *("data.domains", "data.color_jitter", "seeds", "adapters", "gans", "autoencoders"),
+    *("generation.seeds.gans", "generation.seeds.autoencoders", "generation.seeds.conditional"),
     *("conditional.acgan", "conditional.ddpm", "extractors.digits", "extractors.faces"),
 )
 

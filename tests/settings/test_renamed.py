@@ -129,6 +129,8 @@ acgan:
   digits: {labels_of: both, obedience: 1.0, r1: 0.1, noise: 100}
 judges: {digits: {checkpoint: null}, inception: null}
 tsne: {images: 200}
+generation:
+  seeds: [0, 1]   # each generator
 """
 
 NEW_PARAMS = {
@@ -176,6 +178,7 @@ NEW_PARAMS = {
     },
     "evaluation": {"digits": {"checkpoint": None}, "faces": {"inception": None}},
     "tsne": {"images_per_domain": 200},
+    "generation": {"seeds": {"gans": [0, 1], "autoencoders": [0, 1], "conditional": [0, 1]}},
 }
 
 
@@ -186,6 +189,7 @@ def test_the_params_of_an_old_run_get_new_names(tmp_path: Path, rename_published
     assert read_yaml(path) == NEW_PARAMS
     text = path.read_text()
     assert "seeds: [0]   # two would be better" in text
+    assert "# each generator" in text
     assert any(line.split() == ["lambda_max:", "0.3", "#", "printed:", "1"] for line in text.splitlines())
 
 

@@ -110,7 +110,9 @@ def test_a_boolean_is_not_a_number(raw: Raw, path: str) -> None:
         ("tsne.seed", -1, "greater than or equal to 0"),
         ("seeds", [], "at least 1 item"),
         ("seeds", [2**31], "less than 2147483648"),
-        ("generation.seeds", [], "at least 1 item"),
+        ("generation.seeds.gans", [], "at least 1 item"),
+        ("generation.seeds.autoencoders", [], "at least 1 item"),
+        ("generation.seeds.conditional", [], "at least 1 item"),
         ("sweep.guidance_scale", [], "at least 1 item"),
     ],
 )
@@ -144,6 +146,18 @@ def test_an_unknown_choice_is_reported_with_the_known_ones(
     assert line.startswith(f"{path}: must be ")
     assert known in line
     assert line.endswith(f"not '{value}'")
+
+
+@pytest.mark.parametrize("value", [[0], [0, 1], 0, None])
+def test_seeds_of_generators_that_are_not_given_by_kind_are_one_line_with_the_form(
+    raw: Raw, value: Any
+) -> None:
+    """Version 0.1 had one list for all."""
+    put(raw, "generation.seeds", value)
+    assert problems(raw) == [
+        "generation.seeds: must be a list for each kind of generator, "
+        f"{{gans: [0], autoencoders: [0], conditional: [0]}}, not {value}"
+    ]
 
 
 def test_an_unknown_item_of_a_conditional_generator_is_reported_with_the_known_ones(raw: Raw) -> None:

@@ -87,9 +87,9 @@ def test_generated_digits_can_be_evaluated_by_their_names(workspace: Workspace, 
 def test_the_first_seed_of_params_generates(workspace: Workspace, hw2: Hw2) -> None:
     layout = workspace.layout
     layout.model("train_gan", "sngan", 5).hardlink_to(layout.model("train_gan", "sngan", 0))
-    workspace.change("generation.seeds", [5])
+    workspace.change("generation.seeds.gans", [5])
     assert hw2("generate", "--run", "gan/sngan", "-n", "1", "--out", "one").status == 0
-    workspace.change("generation.seeds", [6])
+    workspace.change("generation.seeds.gans", [6])
     refused(
         hw2("generate", "--run", "gan/sngan", "-n", "1", "--out", "other"), "seed6.safetensors: not there"
     )

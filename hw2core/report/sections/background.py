@@ -64,8 +64,7 @@ def environment(params: Params, layout: Layout) -> dict[str, Any]:
     devices = {output.metrics("device")["device"] for output in outputs}
     return {
         "devices": sorted(devices),
-        "seeds": params.seeds,
-        "generation_seeds": params.generation.seeds,
+        "seeds": runs.seeds_by_kind(params),
         "versions": {"Python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
         "params": pages.as_yaml(params.model_dump(mode="json")),
     }

@@ -33,7 +33,7 @@ def conditional_section(params: Params, layout: Layout) -> Section | None:
         figures |= progress_figure(params, layout, name)
         if item == "digits":
             figures |= digit_figures(
-                Outputs(layout, f"evaluate_{stage}", item, params.generation.seeds), stage
+                Outputs(layout, f"evaluate_{stage}", item, params.generation.seeds.conditional), stage
             )
     digits = [stage for stage, item in systems.values() if item == "digits"]
     context: dict[str, Any] = {
@@ -42,7 +42,7 @@ def conditional_section(params: Params, layout: Layout) -> Section | None:
         "sweep": None,
         "systems": digits,
         "sampling": params.ddpm,
-        "seeds": params.generation.seeds,
+        "seeds": params.generation.seeds.conditional,
         "health": [name for name in ("acgan", "ddpm") if name in figures],
     }
     tables = {}
@@ -62,7 +62,7 @@ def conditional_section(params: Params, layout: Layout) -> Section | None:
 
 def digits_context(params: Params, layout: Layout, systems: list[str]) -> dict[str, Any]:
     """What was generated and how it is evaluated: the same for all systems."""
-    evaluation = Outputs(layout, f"evaluate_{systems[0]}", "digits", params.generation.seeds)
+    evaluation = Outputs(layout, f"evaluate_{systems[0]}", "digits", params.generation.seeds.conditional)
     metrics = evaluation.combined(
         "classifier", "images", "nearest_train_rmse_of_real_test_images", "extractor"
     )
@@ -98,7 +98,7 @@ def digit_figures(evaluation: Outputs, stage: str) -> Figures:
 
 def progress_figure(params: Params, layout: Layout, name: str) -> Figures:
     stage, item = runs.conditional(params)[name]
-    training = Outputs(layout, f"train_{stage}", item, params.generation.seeds).first
+    training = Outputs(layout, f"train_{stage}", item, params.generation.seeds.conditional).first
     steps = training.metrics("progress_steps")["progress_steps"]
     tiles = training.tiles("progress.png", len(steps), PROGRESS_COLUMNS[item])
     return {f"{stage}_{item}_progress": partial(grids.progress, tiles, steps)}
@@ -106,7 +106,7 @@ def progress_figure(params: Params, layout: Layout, name: str) -> Figures:
 
 def ddpm_figures(params: Params, layout: Layout) -> Figures:
     """The reverse process, and the sampling settings that are compared."""
-    evaluation = Outputs(layout, "evaluate_ddpm", "digits", params.generation.seeds).first
+    evaluation = Outputs(layout, "evaluate_ddpm", "digits", params.generation.seeds.conditional).first
     timesteps = evaluation.metrics("reverse_timesteps")["reverse_timesteps"]
     return {
         "ddpm_reverse": partial(
@@ -143,7 +143,7 @@ def sweep_figures(params: Params, sweep: Output) -> Figures:
 
 def faces(params: Params, layout: Layout) -> tuple[dict[str, Any], Figures]:
     """ACGAN's faces with and without an attribute."""
-    evaluation = Outputs(layout, "evaluate_acgan", "faces", params.generation.seeds)
+    evaluation = Outputs(layout, "evaluate_acgan", "faces", params.generation.seeds.conditional)
     metrics = evaluation.combined("attribute", "attribute_accuracy", "attribute_accuracy_of_real", "images")
     context = {
         "about": read_about(layout.ready(params.data.faces)),
@@ -167,7 +167,7 @@ def faces(params: Params, layout: Layout) -> tuple[dict[str, Any], Figures]:
 
 def health_figures(params: Params, layout: Layout) -> Figures:
     histories = {
-        name: Outputs(layout, f"train_{stage}", item, params.generation.seeds).history()
+        name: Outputs(layout, f"train_{stage}", item, params.generation.seeds.conditional).history()
         for name, (stage, item) in runs.conditional(params).items()
     }
     acgan = {full_title(name): history for name, history in histories.items() if name != "ddpm"}

@@ -13,6 +13,7 @@ from hw2core.report.outputs import Outputs
 from hw2core.report.sections import Figures, Section
 from hw2core.settings import Params
 from hw2core.settings.registry import title
+from hw2core.settings.runs import generator_seeds
 
 ROWS, COLUMNS = 4, 8
 """Of the grids of samples; progress strips have the same columns."""
@@ -40,11 +41,12 @@ def faces_section(params: Params, layout: Layout) -> Section | None:
         figures |= more
     figures |= health_figures(params, layout)
     fid = bool(table["fid"].notna().any())
+    seeds = runs.seeds_by_kind(params)
     return Section(
         {
             "about": read_about(layout.ready(params.data.faces)),
             "rows": results.records(table),
-            "seeds": params.generation.seeds,
+            "seeds": {kind: seeds[kind] for kind in ("GANs", "autoencoders") if kind in seeds},
             "images": generated_images(params, layout),
             "real": metrics["test_images"],
             "extractors": [used["extractor"] for used in metrics["training_images"]["extractor"]],
@@ -63,13 +65,13 @@ def faces_section(params: Params, layout: Layout) -> Section | None:
 def generated_images(params: Params, layout: Layout) -> int:
     """How many images of each system were evaluated."""
     kind, name = runs.face_generators(params)[0]
-    evaluation = Outputs(layout, f"evaluate_{kind}", name, params.generation.seeds)
+    evaluation = Outputs(layout, f"evaluate_{kind}", name, generator_seeds(params, name))
     return int(evaluation.first.metrics("images")["images"])
 
 
 def system_figures(params: Params, layout: Layout, kind: str, name: str) -> Figures:
     """Samples and progress of the first seed."""
-    seed = params.generation.seeds[0]
+    seed = generator_seeds(params, name)[0]
     training = Outputs(layout, f"train_{kind}", name, [seed]).first
     evaluation = Outputs(layout, f"evaluate_{kind}", name, [seed]).first
     steps = training.metrics("progress_steps")["progress_steps"]
@@ -83,7 +85,7 @@ def system_figures(params: Params, layout: Layout, kind: str, name: str) -> Figu
 
 def autoencoder(params: Params, layout: Layout, name: str) -> tuple[dict[str, Any], Figures]:
     """Reconstructions, interpolations and the map of the latent space."""
-    evaluation = Outputs(layout, "evaluate_autoencoder", name, params.generation.seeds)
+    evaluation = Outputs(layout, "evaluate_autoencoder", name, params.generation.seeds.autoencoders)
     needed = ("reconstruction_mse", "reconstruction_mse_first", "reconstructed_images", "mapped_images")
     combined, first = evaluation.combined(*needed), evaluation.first.metrics(*needed)
     errors = first["reconstruction_mse_first"]
@@ -113,7 +115,7 @@ def autoencoder(params: Params, layout: Layout, name: str) -> tuple[dict[str, An
 def health_figures(params: Params, layout: Layout) -> Figures:
     def histories(kind: str, names: list[str]) -> dict[str, pd.DataFrame]:
         return {
-            title(name): Outputs(layout, f"train_{kind}", name, params.generation.seeds).history()
+            title(name): Outputs(layout, f"train_{kind}", name, generator_seeds(params, name)).history()
             for name in names
         }
 
