@@ -131,17 +131,34 @@ def test_a_distance_may_rise_by_the_relative_tolerance(
     assert hw2("gate").status == status
 
 
-@pytest.mark.parametrize(("accuracy", "status"), [(54.1, 0), (53.9, 1)])
-def test_two_standard_deviations_of_the_base_are_allowed(
-    clone: Clone, hw2: Hw2, accuracy: float, status: int
+@pytest.mark.parametrize(
+    ("accuracy", "std", "status"),
+    [
+        (54.1, 3.0, 0),
+        (54.0, 3.0, 0),
+        (53.9, 3.0, 1),
+        (55.8, 0.0, 0),
+        (55.7, 0.0, 1),
+        (53.0, 4.0, 0),
+        (52.9, 4.0, 1),
+    ],
+)
+def test_two_pooled_standard_deviations_are_allowed(
+    clone: Clone, hw2: Hw2, accuracy: float, std: float, status: int
 ) -> None:
-    clone.adapt(ADDA, accuracy)
+    """Those of the base and of here: sqrt((3² + 0²) / 2) is 2.12."""
+    clone.adapt(ADDA, accuracy, std=std)
     assert hw2("gate").status == status
 
 
-def test_the_standard_deviation_here_allows_nothing(clone: Clone, hw2: Hw2) -> None:
-    clone.adapt(DANN, 70.0, std=20.0)
-    assert hw2("gate").status == 1
+@pytest.mark.parametrize(("accuracy", "status"), [(58.1, 0), (57.9, 1)])
+def test_with_one_seed_on_a_side_only_the_tolerances_of_the_rule_are_allowed(
+    clone: Clone, hw2: Hw2, accuracy: float, status: int
+) -> None:
+    write_yaml(clone.root / "params.yaml", small_raw() | {"seeds": [0]})
+    clone.write(f"{ADDA}/seed0", adapted(accuracy))
+    clone.write(f"{DANN}/seed0", adapted(80.0))
+    assert hw2("gate").status == status
 
 
 def test_a_regression_comes_first_in_an_aligned_table(clone: Clone, hw2: Hw2) -> None:
@@ -336,7 +353,7 @@ def test_the_base_may_have_other_seeds_or_one_file_for_all_seeds(clone: Clone, h
     base = clone.commit()
     clone.remove(DANN)
     clone.adapt(DANN, 80.0)
-    clone.adapt(ADDA, 55.0)
+    clone.adapt(ADDA, 55.0, std=3.0)
     printed = hw2("gate", "--base", base, "--json").out
     found = {metric["metrics"]: metric for metric in json.loads(printed)["metrics"]}
     assert found[DANN]["base"] == {"mean": 90.0, "std": None, "n": 1}
@@ -393,11 +410,14 @@ def test_no_change_for_the_worse_fails_and_a_change_past_every_tolerance_does(
 ) -> None:
     up = rule(absolute=absolute, relative=relative)
     down = up.model_copy(update={"better": "down"})
-    before = {"x": {"mean": base, "std": std}}
-    allowed = max(absolute, relative * abs(base), 2 * std)
+
+    def over_seeds(mean: float) -> Any:
+        return {"x": {"mean": mean, "std": std, "n": 2}}
+
+    before, allowed = over_seeds(base), max(absolute, relative * abs(base), 2 * std)
     for better, sign in ((up, 1), (down, -1)):
-        risen = compare_metric(better, "a/b", "x", before, {"x": base + sign * abs(gain)})
-        fallen = compare_metric(better, "a/b", "x", before, {"x": base - sign * (1.01 * allowed + 1)})
+        risen = compare_metric(better, "a/b", "x", before, over_seeds(base + sign * abs(gain)))
+        fallen = compare_metric(better, "a/b", "x", before, over_seeds(base - sign * (1.01 * allowed + 1)))
         assert risen is not None
         assert fallen is not None
         assert (risen.verdict, fallen.verdict) == ("ok", "worse")

@@ -1,7 +1,7 @@
 """`hw2 gate`: compare the committed metrics with those of another git revision.
 
-gate.yaml says which metrics count and how much worse each may be. A metric measured over several seeds may also be
-worse by two standard deviations of the base: another choice of seeds can cause such a change.
+gate.yaml says which metrics count and how much worse each may be. A metric measured over several seeds on both sides may
+also be worse by two pooled standard deviations: another choice of seeds can cause such a change.
 """
 
 from typing import Literal

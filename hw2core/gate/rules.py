@@ -10,13 +10,12 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from hw2core.errors import UserError
+from hw2core.evaluation.seeds import DEVIATIONS, Value, pooled_std
 from hw2core.gate.metrics import Tree
 from hw2core.settings.base import Float, Section
 from hw2core.settings.runs import STAGES, Run
 from hw2core.settings.validation import describe
 from hw2core.settings.yaml import read_yaml
-
-DEVIATIONS = 2  # standard deviations of the base by which another choice of seeds may change a metric
 
 Verdict = Literal["worse", "missing", "ok", "new", "not comparable"]
 ORDER: tuple[Verdict, ...] = ("missing", "worse", "not comparable", "new", "ok")
@@ -42,18 +41,6 @@ class Rule(Section):
 
 class Rules(Section):
     rules: list[Rule] = Field(min_length=1)
-
-
-@dataclass(frozen=True)
-class Value:
-    """A measured number, or the mean over several seeds."""
-
-    mean: float
-    std: float | None = None
-    n: int | None = None
-
-    def __str__(self) -> str:
-        return f"{self.mean:.4g}" + ("" if self.std is None else f" ± {self.std:.2g}")
 
 
 @dataclass(frozen=True)
@@ -150,7 +137,8 @@ def compare_metric(rule: Rule, item: str, key: str, base: Any, here: Any) -> Com
     elif any(look_up(base, fact) != look_up(here, fact) for fact in rule.same):
         verdict = "not comparable"
     else:
-        allowed = max(rule.absolute, rule.relative * abs(before.mean), DEVIATIONS * (before.std or 0.0))
+        spread = DEVIATIONS * (pooled_std(before, now) or 0.0)
+        allowed = max(rule.absolute, rule.relative * abs(before.mean), spread)
         worse_by = (before.mean - now.mean) * (1 if rule.better == "up" else -1)
         # 54.1 - 53.1 is slightly more than 1 in floating point
         verdict = "worse" if worse_by > allowed and not math.isclose(worse_by, allowed) else "ok"
