@@ -175,9 +175,9 @@ def faces_table(params: dict[str, Any], stages: Path) -> list[str]:
     for (kind, name), metrics in evaluated.items():
         found = metrics["face_detection_rate"]["mean"]
         cells = [
-            f"{found:.1f}",
+            format_metric(metrics["face_detection_rate"], ".1f"),
             f"{found / rate:.2f}",
-            *(f"{metrics[f'{key}_faces']['mean']:.3g}" for key in ("fd", "kd", "precision", "recall")),
+            *(format_metric(metrics[f"{key}_faces"], ".3g") for key in ("fd", "kd", "precision", "recall")),
             str(metrics["extractor"][0]["n_fake"]),
             *training_cells(stages, f"train_{kind}", name),
         ]
@@ -202,9 +202,9 @@ def digits_table(params: dict[str, Any], stages: Path) -> list[str]:
     ]
     for name, metrics in evaluated.items():
         cells = [
-            f"{metrics['digit_accuracy']['mean']:.1f}",
+            format_metric(metrics["digit_accuracy"], ".1f"),
             metrics["classifier"],
-            *(f"{metrics[f'{key}_digits']['mean']:.2f}" for key in ("fd", "precision", "recall")),
+            *(format_metric(metrics[f"{key}_digits"], ".2f") for key in ("fd", "precision", "recall")),
             str(metrics["images"]),
             *training_cells(stages, f"train_{name}", "digits"),
         ]
@@ -228,10 +228,13 @@ def training_cells(stages: Path, stage: str, item: str) -> tuple[str, str]:
 
 
 def format_accuracy(metrics: Metrics | None) -> str:
-    if not metrics:
-        return "–"
-    last = metrics["accuracy"]["last"]
-    return f"{last['mean']:.1f}" + (f" ± {last['std']:.1f}" if last["std"] is not None else "")
+    return format_metric(metrics["accuracy"]["last"], ".1f") if metrics else "–"
+
+
+def format_metric(metric: Metrics, form: str) -> str:
+    """The mean, with the standard deviation over seeds if there are several."""
+    std = metric["std"] if metric.get("n", 1) > 1 else None
+    return f"{metric['mean']:{form}}" + ("" if std is None else f" ± {std:{form}}")
 
 
 def read(stages: Path, stage: str, item: str) -> Metrics | None:

@@ -4,7 +4,7 @@ import base64
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def markdown(context: Mapping[str, Any]) -> str:
         keep_trailing_newline=True,
         autoescape=False,  # this is Markdown; the HTML page escapes all HTML in it
     )
-    filters = (arrow, title, full_title, number, metric, percent, count, plain, fenced)
+    filters = (arrow, title, full_title, number, metric, signed, bold_if, count, over_seeds, plain, fenced)
     environment.filters |= {filter.__name__: filter for filter in filters}
     text = environment.get_template("report.md.j2").render(context)
     return re.sub(r"\n{3,}", "\n\n", text)
@@ -64,16 +64,27 @@ def metric(row: Mapping[str, Any], column: str, digits: int = 1) -> str:
     return mean if std == DASH else f"{mean}\u00a0\u00b1\u00a0{std}"
 
 
+def signed(value: float) -> str:
+    """A difference in points, with its sign."""
+    return f"{value:+z.1f}"
+
+
+def bold_if(text: str, is_bold: bool) -> str:
+    return f"**{text}**" if is_bold else text
+
+
 def count(value: float | None) -> str:
     return DASH if value is None or math.isnan(value) else f"{value:,.0f}"
 
 
-def percent(value: float | None) -> str:
-    text = number(value, 0)
-    return text if text == DASH else f"{text} %"
-
-
 # --- text -----------------------------------------------------------------------------------------------------
+
+
+def over_seeds(seeds: Sequence[int]) -> str:
+    """What the metrics of these seeds are."""
+    names = ", ".join(map(str, seeds))
+    many = f"mean ± standard deviation over {len(seeds)} seeds ({names})"
+    return many if len(seeds) > 1 else f"one seed ({names})"
 
 
 def plain(text: object) -> str:

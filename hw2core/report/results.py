@@ -1,11 +1,12 @@
-"""The tables of the report. Every cell is a metric that a stage measured, or a mean or a ratio of such metrics."""
+"""The tables of the report. Every cell is a metric that a stage measured, or a mean, a difference or a ratio of such metrics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import permutations
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
+from hw2core.evaluation.seeds import Spread, Value, best, differ, spread
 from hw2core.layout import Layout
 from hw2core.report import runs
 from hw2core.report.names import SOURCE_ONLY, TARGET_ONLY, arrow
@@ -16,16 +17,17 @@ from hw2core.settings.runs import generator_seeds
 
 Row = dict[str, Any]
 
-FACE_METRICS = (
-    "face_detection_rate",
-    "fid",
-    "is",
-    "fd_faces",
-    "kd_faces",
-    "precision_faces",
-    "recall_faces",
-    "reconstruction_mse",
-)
+FACE_METRICS: dict[str, Literal["up", "down"]] = {
+    "face_detection_rate": "up",
+    "fid": "down",
+    "is": "up",
+    "fd_faces": "down",
+    "kd_faces": "down",
+    "precision_faces": "up",
+    "recall_faces": "up",
+    "reconstruction_mse": "down",
+}
+"""With the direction in which each is better."""
 DIGIT_METRICS = (
     "digit_accuracy",
     "fd_digits",
@@ -43,7 +45,8 @@ CRITERIA = {"last": "last", "infomax": "chosen", "snd": "snd", "oracle": "oracle
 
 def adaptation_table(params: Params, layout: Layout, which: str) -> pd.DataFrame:
     """A row for every ordered pair of domains: accuracy on the target's test set in percent, at the step `which`,
-    last or chosen. The params' pairs come first; only they have accuracies of the methods."""
+    last or chosen. The params' pairs come first; only they have accuracies of the methods, and the fraction of the gap
+    between the bounds that a method closes: in percent, of each seed, where every seed has a gap."""
     domains, methods = params.data.domains, runs.adapters(params)
     needed = [f"on.{domain}.{key}" for domain in domains for key in (f"accuracy.{which}", "test_images")]
     bounds = {
@@ -53,24 +56,32 @@ def adaptation_table(params: Params, layout: Layout, which: str) -> pd.DataFrame
     rows = []
     for source, target in permutations(domains, 2):
         pair = f"{source}-{target}"
-        row: Row = {"pair": pair} | cells(SOURCE_ONLY, bounds[source][target]["accuracy"][which])
+        low, high = (bounds[domain][target]["accuracy"][which] for domain in (source, target))
+        row: Row = {"pair": pair} | cells(SOURCE_ONLY, low)
         for method in methods:
-            accuracy = None
+            accuracy = closed = None
             if pair in params.pairs:
                 evaluation = Outputs(layout, "evaluate", f"{method}-{pair}", params.seeds)
                 accuracy = evaluation.combined(f"accuracy.{which}")["accuracy"][which]
-            row |= cells(method, accuracy)
-        row |= cells(TARGET_ONLY, bounds[target][target]["accuracy"][which])
+                closed = gap_closed(low["values"], accuracy["values"], high["values"])
+            row |= cells(method, accuracy) | cells(f"{method} gap closed", closed)
+        row |= cells(TARGET_ONLY, high)
         rows.append(row | {"n": len(params.seeds), "test images": bounds[source][target]["test_images"]})
-    columns = [SOURCE_ONLY, *methods, TARGET_ONLY]
+    columns = [SOURCE_ONLY, *methods, TARGET_ONLY, *(f"{method} gap closed" for method in methods)]
     counts = ["n", "test images"]
     table = as_table(rows, ["pair"], columns, counts).astype(dict.fromkeys(counts, int))
-    gap = table[TARGET_ONLY] - table[SOURCE_ONLY]
-    for method in methods:
-        table[f"{method} gap closed"] = (100 * (table[method] - table[SOURCE_ONLY]) / gap).where(gap > 0)
     trained = table["pair"].isin(list(params.pairs))
     order = [*params.pairs, *table["pair"][~trained]]
     return table.set_index("pair").loc[order].reset_index()
+
+
+def gap_closed(low: list[float], accuracy: list[float], high: list[float]) -> Spread | None:
+    """100 (accuracy - low) / (high - low) of each seed, combined; None if the bounds of a seed have no gap."""
+    gaps = [upper - lower for lower, upper in zip(low, high, strict=True)]
+    if min(gaps) <= 0:
+        return None
+    gains = [reached - lower for lower, reached in zip(low, accuracy, strict=True)]
+    return spread([100 * gain / gap for gain, gap in zip(gains, gaps, strict=True)])
 
 
 def selection_table(params: Params, layout: Layout) -> pd.DataFrame:
@@ -85,32 +96,39 @@ def selection_table(params: Params, layout: Layout) -> pd.DataFrame:
             row: Row = {"pair": pair, "method": method}
             for column, key in CRITERIA.items():
                 row |= cells(column, accuracy[key])
-            rows.append(row)
-    return as_table(rows, ["pair", "method"], list(CRITERIA), [])
+            rows.append(row | {"n": len(params.seeds)})
+    return as_table(rows, ["pair", "method"], list(CRITERIA), ["n"])
 
 
-def conclusions(table: pd.DataFrame, methods: Sequence[str]) -> list[str]:
-    """A sentence for each pair on the best method, and on those outside the bounds."""
-    return [conclusion(row, methods) for row in table.dropna(subset=list(methods)).to_dict("records")]
+def best_method(row: Row, methods: Sequence[str]) -> str | None:
+    """The method of the highest accuracy, if it differs from every other one."""
+    return best({method: value for method in methods if (value := value_of(row, method))}, "up")
 
 
-def conclusion(row: Mapping[Any, Any], methods: Sequence[str]) -> str:
-    low, high = row[SOURCE_ONLY], row[TARGET_ONLY]
-    best = max(methods, key=lambda method: row[method])
-    parts = [f"{arrow(row['pair'])}:"]
-    if low < row[best] <= high:
-        parts.append(
-            f"{title(best)} is best, {row[best] - low:.1f} points above source only; it closes "
-            f"{row[f'{best} gap closed']:.0f} % of the gap."
-        )
-    for method in methods:
-        if row[method] <= low:
-            parts.append(
-                f"**{title(method)} does not help:** it is {low - row[method]:.1f} points below source only."
-            )
-        elif row[method] > high:
-            parts.append(f"**{title(method)} is above target only**, by {row[method] - high:.1f} points.")
-    return " ".join(parts)
+def separated(row: Row, methods: Sequence[str], bound: str = SOURCE_ONLY) -> list[str]:
+    """The methods whose accuracy differs from a bound."""
+    values = {name: value_of(row, name) for name in (*methods, bound)}
+    limit = values[bound]
+    return [name for name in methods if limit and (value := values[name]) and differ(value, limit)]
+
+
+def conclusions(rows: Sequence[Row], methods: Sequence[str]) -> list[str]:
+    """A sentence for each pair on the best method, and on those outside the bounds, if the seeds tell them apart."""
+    return [sentence for row in rows if (sentence := conclusion(row, methods))]
+
+
+def conclusion(row: Row, methods: Sequence[str]) -> str:
+    winner, parts = best_method(row, methods), []
+    gains = {method: row[method] - row[SOURCE_ONLY] for method in separated(row, methods)}
+    if winner and gains.get(winner, 0) > 0:
+        parts.append(f"{title(winner)} is best, {gains[winner]:.1f} points above source only.")
+    for method, gain in gains.items():
+        if gain < 0:
+            parts.append(f"**{title(method)} does not help:** it is {-gain:.1f} points below source only.")
+    for method in separated(row, methods, TARGET_ONLY):
+        if (excess := row[method] - row[TARGET_ONLY]) > 0:
+            parts.append(f"**{title(method)} is above target only**, by {excess:.1f} points.")
+    return f"{arrow(row['pair'])}: {' '.join(parts)}" if parts else ""
 
 
 # --- generated faces ------------------------------------------------------------------------------------------
@@ -131,7 +149,7 @@ def faces_table(params: Params, layout: Layout) -> pd.DataFrame:
         rows.append(
             {
                 "system": name,
-                **metric_cells(metrics, FACE_METRICS),
+                **metric_cells(metrics, [*FACE_METRICS]),
                 "n": len(seeds),
                 "parameters": sum(trainings[0]["parameters"].values()),
                 "steps": trainings[0]["steps"],
@@ -139,16 +157,27 @@ def faces_table(params: Params, layout: Layout) -> pd.DataFrame:
             }
         )
     rows.append(anchor("noise", real["noise"]))
-    table = as_table(rows, ["system"], FACE_METRICS, ["n", "parameters", "steps", "collapsed"])
+    table = as_table(rows, ["system"], [*FACE_METRICS], ["n", "parameters", "steps", "collapsed"])
     rate = real["test_images"]["face_detection_rate"]
-    ratio = 100 * table["face_detection_rate"] / rate if rate else float("nan")
-    return table.assign(ratio=ratio)
+    for spread_of in ("", " std"):
+        found = table[f"face_detection_rate{spread_of}"]
+        table[f"ratio{spread_of}"] = 100 * found / rate if rate else float("nan")
+    return table
+
+
+def best_systems(rows: Sequence[Row]) -> dict[str, str | None]:
+    """For each metric of faces the best generator, if it differs from every other one."""
+    found = {}
+    for metric, better in FACE_METRICS.items():
+        values = {row["system"]: value for row in rows if row["n"] and (value := value_of(row, metric))}
+        found[metric] = best(values, better)
+    return found
 
 
 def anchor(name: str, metrics: Row) -> Row:
     """A row of images that no system generated."""
     rate = metrics["faces"]["face_detection_rate"]
-    return {"system": name} | metric_cells({**metrics, "face_detection_rate": rate}, FACE_METRICS)
+    return {"system": name} | metric_cells({**metrics, "face_detection_rate": rate}, [*FACE_METRICS])
 
 
 # --- generated digits -----------------------------------------------------------------------------------------
@@ -156,7 +185,7 @@ def anchor(name: str, metrics: Row) -> Row:
 
 def digits_table(params: Params, layout: Layout) -> pd.DataFrame:
     """A row for each system that generates digits of a given label, with the accuracy of every digit."""
-    rows = []
+    rows, digits = [], [str(digit) for digit in range(10)]
     for name, (stage, item) in runs.conditional(params).items():
         if item != "digits":
             continue
@@ -164,10 +193,10 @@ def digits_table(params: Params, layout: Layout) -> pd.DataFrame:
         metrics = Outputs(layout, f"evaluate_{stage}", item, seeds).combined("digit_accuracy", "per_digit")
         training = Outputs(layout, f"train_{stage}", item, seeds).first.metrics("parameters", "steps")
         row: Row = {"system": name} | metric_cells(metrics, DIGIT_METRICS)
-        row |= {digit: mean_and_std(accuracy)[0] for digit, accuracy in metrics["per_digit"].items()}
-        rows.append(row | {"parameters": sum(training["parameters"].values()), "steps": training["steps"]})
-    digits = [str(digit) for digit in range(10)]
-    return as_table(rows, ["system"], DIGIT_METRICS, [*digits, "parameters", "steps"])
+        row |= metric_cells(metrics["per_digit"], digits)
+        size = sum(training["parameters"].values())
+        rows.append(row | {"n": len(seeds), "parameters": size, "steps": training["steps"]})
+    return as_table(rows, ["system"], [*DIGIT_METRICS, *digits], ["n", "parameters", "steps"])
 
 
 # --- cells ----------------------------------------------------------------------------------------------------
@@ -187,6 +216,12 @@ def cells(column: str, value: Any) -> Row:
 
 def metric_cells(metrics: Row, names: Sequence[str]) -> Row:
     return {key: value for name in names for key, value in cells(name, metrics.get(name)).items()}
+
+
+def value_of(row: Row, column: str) -> Value | None:
+    """A metric of a table's row with its standard deviation; None if it was not measured."""
+    mean, std = row[column], row[f"{column} std"]
+    return None if mean is None else Value(mean, std, int(row["n"]))
 
 
 def as_table(

@@ -15,9 +15,9 @@ def test_a_metric_has_its_standard_deviation_and_a_missing_one_is_a_dash() -> No
     assert pages.metric(row, "a") == "12.3\u00a0±\u00a00.6"
     assert pages.metric(row, "b") == "–"
     assert pages.metric(row, "c") == "3.0"
-    assert pages.percent(74.6) == "75 %"
-    assert pages.percent(-0.2) == "0 %"
-    assert pages.percent(float("nan")) == "–"
+    assert (pages.signed(3.14), pages.signed(-2.0), pages.signed(-0.01)) == ("+3.1", "-2.0", "+0.0")
+    assert pages.over_seeds([0, 3]) == "mean ± standard deviation over 2 seeds (0, 3)"
+    assert pages.over_seeds([3]) == "one seed (3)"
     assert pages.count(1234.0) == "1,234"
     assert pages.count(None) == "–"
 

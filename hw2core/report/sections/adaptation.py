@@ -24,15 +24,16 @@ def adaptation_section(params: Params, layout: Layout) -> Section | None:
     last, chosen = (results.adaptation_table(params, layout, which) for which in ("last", "chosen"))
     tables = {"accuracy_last": last, "accuracy_chosen": chosen}
     shown = last[last["pair"].isin(list(params.pairs))] if methods else last
+    rows = compared(last, methods)
     context = {
         "methods": methods,
         "pairs": list(params.pairs),
         "seeds": params.seeds,
-        "last": results.records(last),
-        "chosen": results.records(chosen),
+        "last": rows,
+        "chosen": compared(chosen, methods),
         "others": references.beside(last),
         "not_trained": bool(methods) and len(last) > len(params.pairs),
-        "conclusions": results.conclusions(last, methods) if methods else [],
+        "conclusions": results.conclusions(rows, methods),
         "classifier_criteria": criteria(layout, "train_classifier", params.data.domains, params.seeds),
     }
     figures: Figures = {"accuracy": partial(charts.bars, shown, methods)}
@@ -41,6 +42,14 @@ def adaptation_section(params: Params, layout: Layout) -> Section | None:
         context |= adapter_context(params, layout, tables["selection"])
         figures |= adapter_figures(params, layout, last)
     return Section(context, tables, figures)
+
+
+def compared(table: pd.DataFrame, methods: list[str]) -> list[results.Row]:
+    """The rows of a table with the best method, and the methods that differ from source only, as far as seeds tell."""
+    return [
+        row | {"best": results.best_method(row, methods), "separated": results.separated(row, methods)}
+        for row in results.records(table)
+    ]
 
 
 def criteria(layout: Layout, stage: str, items: list[str], seeds: list[int]) -> list[str]:
@@ -65,7 +74,7 @@ def adapter_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict
             {"title": f"{title(method)}, {arrow(pair)}", "name": f"{method}-{pair}"}
             for method, pair in trained
         ],
-        "digits": digits,
+        "digits": list(map(str, digits)),
         "per_digit": [
             {
                 "title": f"{title(method)}, {arrow(pair)}",
@@ -78,10 +87,9 @@ def adapter_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict
 
 def digit_accuracies(
     params: Params, layout: Layout, method: str, pair: str, digits: list[int]
-) -> list[float | None]:
+) -> results.Row:
     evaluation = Outputs(layout, "evaluate", f"{method}-{pair}", params.seeds)
-    per_digit = evaluation.combined("per_digit")["per_digit"]
-    return [results.mean_and_std(per_digit.get(str(digit)))[0] for digit in digits]
+    return results.metric_cells(evaluation.combined("per_digit")["per_digit"], list(map(str, digits)))
 
 
 def adapter_figures(params: Params, layout: Layout, table: pd.DataFrame) -> Figures:

@@ -19,6 +19,7 @@ PER_DIGIT = 10
 PROGRESS_COLUMNS = {"digits": 10, "faces": 8}
 PAIRS = 10  # of faces
 INTERPOLATION_COLUMNS = 8
+ACGAN_FACE_METRICS = ("attribute_accuracy", "attribute_accuracy_of_real", "face_detection_rate", "fd_faces")
 COURSE_DIGITS = "mnistm"
 """The data set of the results to compare with."""
 
@@ -71,7 +72,7 @@ def digits_context(params: Params, layout: Layout, systems: list[str]) -> dict[s
         "classifier": metrics["classifier"],
         "extractors": [used["extractor"] for used in evaluation.first.metrics()["extractor"]],
         "images": metrics["images"],
-        "real_rmse": results.mean_and_std(metrics["nearest_train_rmse_of_real_test_images"])[0],
+        **results.cells("real_rmse", metrics["nearest_train_rmse_of_real_test_images"]),
         "others": others(params, systems),
     }
 
@@ -149,10 +150,7 @@ def faces(params: Params, layout: Layout) -> tuple[dict[str, Any], Figures]:
         "about": read_about(layout.ready(params.data.faces)),
         "attribute": metrics["attribute"],
         "images": metrics["images"],
-        "attribute_accuracy": results.mean_and_std(metrics["attribute_accuracy"])[0],
-        "attribute_accuracy_of_real": results.mean_and_std(metrics["attribute_accuracy_of_real"])[0],
-        "face_detection_rate": results.mean_and_std(metrics.get("face_detection_rate"))[0],
-        "fd_faces": results.mean_and_std(metrics.get("fd_faces"))[0],
+        **results.metric_cells(metrics, ACGAN_FACE_METRICS),
     }
     heading = f"the same latent vectors without (above) and with (below) {metrics['attribute']}"
     first = evaluation.first

@@ -41,11 +41,12 @@ def faces_section(params: Params, layout: Layout) -> Section | None:
         figures |= more
     figures |= health_figures(params, layout)
     fid = bool(table["fid"].notna().any())
-    seeds = runs.seeds_by_kind(params)
+    seeds, rows = runs.seeds_by_kind(params), results.records(table)
     return Section(
         {
             "about": read_about(layout.ready(params.data.faces)),
-            "rows": results.records(table),
+            "rows": rows,
+            "best": results.best_systems(rows),
             "seeds": {kind: seeds[kind] for kind in ("GANs", "autoencoders") if kind in seeds},
             "images": generated_images(params, layout),
             "real": metrics["test_images"],
@@ -93,7 +94,7 @@ def autoencoder(params: Params, layout: Layout, name: str) -> tuple[dict[str, An
     attributes = [str(column) for column in latents.columns if column not in ("x", "y")]
     context = {
         "name": name,
-        "mse": combined["reconstruction_mse"]["mean"],
+        **results.cells("mse", combined["reconstruction_mse"]),
         "images": first["reconstructed_images"],
         "mapped": first["mapped_images"],
         "attributes": attributes,
