@@ -113,12 +113,9 @@ class Generator(Training):
     flips: Literal["none", "horizontal", "both"]
 
 
-Diffaugment = list[Literal["color", "translation", "cutout"]]
-
-
 class Gan(Generator):
     discriminator_lr: Lr
-    diffaugment: Diffaugment
+    diffaugment: list[Literal["color", "translation", "cutout"]]
 
 
 class Dcgan(Gan):
@@ -190,7 +187,6 @@ class Acgan(Training):
     aux_weight: Weight
     r1_gamma: PenaltyWeight
     r1_every: Int = Field(ge=1, le=1000)
-    diffaugment: Diffaugment
     label_scale: Float = Field(gt=0, le=1000)
     latent_dim: Int = Field(ge=1, le=10_000)
     generator_width: Int = Field(ge=1, le=1024)

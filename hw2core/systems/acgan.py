@@ -21,7 +21,6 @@ from hw2core.engine.system import Batch, adam
 from hw2core.settings.systems import Acgan as Settings
 from hw2core.settings.systems import Sampling
 from hw2core.systems.acgan_networks import DESIGNS
-from hw2core.systems.diffaugment import augment
 from hw2core.systems.generator import Generator
 from hw2core.systems.losses import r1_penalty
 
@@ -50,15 +49,14 @@ class Acgan(Generator):
     def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
         # The lazy penalty counts as many times as the steps that it stands for.
         penalize = self.settings.r1_gamma > 0 and k % self.settings.r1_every == 0
-        real = self.augment(resize(batch[0], self.design.network_size))  # (n, 3, h, w)
-        real = real.detach().requires_grad_(penalize)
+        real = resize(batch[0], self.design.network_size).detach().requires_grad_(penalize)  # (n, 3, h, w)
         labels = batch[1]  # (n,)
         z = torch.randn((len(real), self.settings.latent_dim), device=real.device)
         fake_labels = torch.randint(self.labels, (len(real),), device=real.device)
         fake = self.generate(z, fake_labels)  # (n, 3, h, w)
 
         real_adv, real_aux = self.discriminate(real)  # (n, 1), (n, labels)
-        fake_adv, fake_aux = self.discriminate(self.augment(fake.detach()))
+        fake_adv, fake_aux = self.discriminate(fake.detach())
         d_adv_loss = (adv_loss(real_adv, 1) + adv_loss(fake_adv, 0)) / 2
         d_aux_loss = self.aux_loss(real_aux, labels)
         if self.settings.aux_loss_on == "real_and_fake":
@@ -66,7 +64,7 @@ class Acgan(Generator):
         r1 = self.settings.r1_every * r1_penalty(real, real_adv) if penalize else d_adv_loss.new_zeros(())
         self.descend("discriminator", d_adv_loss + d_aux_loss + self.settings.r1_gamma / 2 * r1)
 
-        fake_adv, fake_aux = self.discriminate(self.augment(fake))
+        fake_adv, fake_aux = self.discriminate(fake)
         g_adv_loss = adv_loss(fake_adv, 1)
         g_aux_loss = self.aux_loss(fake_aux, fake_labels)  # of the labels that the images were generated from
         self.descend("generator", g_adv_loss + self.settings.aux_weight * g_aux_loss)
@@ -81,9 +79,6 @@ class Acgan(Generator):
     def generate(self, z: Tensor, labels: Tensor) -> Tensor:
         images: Tensor = self.networks["generator"](self.networks["label_embedding"](z, labels))
         return images
-
-    def augment(self, images: Tensor) -> Tensor:
-        return augment(images, self.settings.diffaugment)
 
     def discriminate(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """The logits of S (n, 1) and of C (n, labels)."""

@@ -10,7 +10,7 @@ from torch.optim.optimizer import Optimizer
 from hw2core.engine.numerics import exact_sqrt
 from hw2core.engine.system import Batch, adam
 from hw2core.settings.systems import Dcgan, Gan, Sampling, Sngan
-from hw2core.systems.diffaugment import augment
+from hw2core.systems.diffaugment import DIFFAUGMENT
 from hw2core.systems.generator import Generator, flip
 from hw2core.systems.layers import init_weights
 from hw2core.systems.losses import discriminator_loss, non_saturating_loss, r1_penalty
@@ -42,7 +42,10 @@ class Adversarial(Generator):
         return images
 
     def augment(self, images: Tensor) -> Tensor:
-        return augment(images, self.settings.diffaugment)
+        """Differentiable augmentation, in fp32, which penalties need."""
+        for name in self.settings.diffaugment:
+            images = DIFFAUGMENT[name](images)
+        return images.float()
 
     def discriminate(self, images: Tensor) -> Tensor:
         """The logits (n,) of augmented images."""

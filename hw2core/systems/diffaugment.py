@@ -3,7 +3,7 @@
 Every image (n, 3, h, w) gets random numbers of its own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -48,13 +48,6 @@ def cutout(images: Tensor) -> Tensor:
         index = torch.arange(size, device=images.device)
         inside.append((index >= center - size // 4) & (index < center + size // 4))
     return images * ~(inside[0][:, None, :, None] & inside[1][:, None, None, :])
-
-
-def augment(images: Tensor, names: Sequence[str]) -> Tensor:
-    """Images that were augmented by each of `names` in turn, in fp32, which penalties need."""
-    for name in names:
-        images = DIFFAUGMENT[name](images)
-    return images.float()
 
 
 DIFFAUGMENT: dict[str, Callable[[Tensor], Tensor]] = {
