@@ -69,12 +69,14 @@ def small_raw() -> Raw:
     for section in ("classifier", *ADAPTERS):
         raw[section] |= {"steps": 7, "batch": 16, "lr": 1e-3}
     raw["dsn"]["domain_losses_from_step"] = 0
+    raw["dann"]["batch_norm"] = "joint"
     for section in (*GANS, "vae"):
         raw[section] |= {"steps": 7, "batch": 12, "lr": 1e-3, "width": 4, "latent_dim": 8}
     small_gan = {"steps": 7, "batch": 8, "latent_dim": 8}
     for item in ("digits", "faces"):
         raw["acgan"][item] |= small_gan | {"generator_width": 4, "discriminator_width": 4}
     raw["ddpm"] |= {"steps": 7, "batch": 8, "width": 8, "timesteps": 50, "sampling_steps": 5}
+    raw["ddpm"]["guidance_scale"] = 2
     raw["ddpm"]["lr_schedule"] = {"kind": "cosine", "warmup_steps": 0}
     raw["sweep"] |= {"images": 20, "sampling_steps": [2, 3], "guidance_scale": [0, 2]}
     raw["face_features"] |= {"steps": 7, "batch": 16, "lr": 1e-3, "width": 4}

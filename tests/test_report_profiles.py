@@ -212,13 +212,14 @@ def test_a_report_sets_every_key_of_its_systems(name: str) -> None:
     """So that it is the same on top of any params.yaml."""
     profile, default = (read_yaml(ROOT / path) for path in (f"profiles/{name}.yaml", "params.yaml"))
     lists = ("adapters", "gans", "autoencoders", "conditional", "extractors")
-    others = {"seeds", "engine", "data", "pairs", "backbone", "report", *lists}
+    others = {"seeds", "engine", "data", "pairs", "backbone", "generation", "report", *lists}
     conditional = [system for system, items in profile["conditional"].items() if items]
     systems = {"classifier", *profile["adapters"], *profile["gans"], *profile["autoencoders"], *conditional}
     assert set(profile) == systems | others
     assert profile["report"] == {"reference": name}
     assert keys(profile["conditional"]) == keys(default["conditional"])
     assert keys(profile["extractors"]) == keys(default["extractors"])
+    assert keys(profile["generation"]["seeds"]) == keys(default["generation"]["seeds"])
     assert keys(profile["data"]["public"]) == keys(default["data"]["public"])
     for system in systems - {"acgan"}:
         assert keys(profile[system]) == keys(default[system]), system

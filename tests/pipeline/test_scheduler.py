@@ -29,6 +29,7 @@ from hw2core.settings.models import Engine
 ENGINE = Engine(
     device="cpu",
     threads=2,
+    cpu_isa="avx2",
     precision="fp32",
     channels_last=True,
     compile=False,

@@ -46,7 +46,7 @@ def test_metrics_hold_the_last_losses_and_the_size_of_each_network(
         key: sum(weight.numel() for weight in network.parameters()) for key, network in networks.items()
     }
     assert (metrics["steps"], metrics["seed"]) == (7, 0)
-    assert metrics["device"].startswith("cpu with 1 thread, fp32")
+    assert metrics["device"].startswith("cpu (avx2) with 1 thread, fp32")
     is_gan = "diversity" in history
     assert metrics.keys() - {"collapsed"} == {
         *("final", "progress_steps", "steps", "parameters", "seed", "device"),

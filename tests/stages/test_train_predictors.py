@@ -258,7 +258,7 @@ def test_metrics_report_the_last_and_the_chosen_step_with_their_conditions(
     unlabeled = "infomax over 100 unlabeled target training images"
     assert metrics["selected_by"] == (validation if stage == "train_classifier" else unlabeled)
     assert (metrics["steps"], metrics["seed"], metrics["test_images"]) == (7, 0, 100)
-    assert metrics["device"].startswith("cpu with 1 thread, fp32")
+    assert metrics["device"].startswith("cpu (avx2) with 1 thread, fp32")
 
 
 def test_each_criterion_reports_the_accuracy_where_it_is_highest_first() -> None:
