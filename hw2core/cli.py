@@ -58,6 +58,13 @@ def repro(
             "--jobs", "-j", help="Stages that run in parallel; auto: as many as the machine has cores for."
         ),
     ] = "auto",
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Run on the workers of this Dask scheduler, e.g. tcp://host:8786, which must see this folder.",
+        ),
+    ] = None,
 ) -> None:
     """Run every stage that is not up to date, independent ones in parallel."""
     from hw2core.pipeline.scheduler import reproduce
@@ -66,7 +73,7 @@ def repro(
     layout = find_workspace()
     params = load_params(layout.params)
 
-    reproduce(layout, params.engine, jobs)
+    reproduce(layout, params.engine, jobs, cluster)
 
 
 @app.command(rich_help_panel=WORKSPACE)

@@ -10,7 +10,6 @@ import sys
 
 from hw2core.errors import UserError
 from hw2core.layout import Layout
-from hw2core.pipeline.dag import one_line
 
 
 def report_lost(layout: Layout) -> int:
@@ -42,3 +41,9 @@ def dvc(layout: Layout, *arguments: str) -> str:
     if done.returncode != 0:
         raise UserError(f"dvc {' '.join(arguments[:2])}: {one_line(done.stderr)}")
     return done.stdout
+
+
+def one_line(message: str) -> str:
+    """A message of DVC without its excerpts of files."""
+    lines = [line.strip() for line in message.splitlines() if not re.match(r"\s*\d+ ", line)]
+    return " ".join(line for line in lines if line).removeprefix("ERROR: ")

@@ -1,30 +1,36 @@
-"""`hw2 repro`: run every stale stage, independent stages in parallel.
+"""`hw2 repro`: run every stale stage on a Dask cluster, as many at a time as it has workers.
 
-DVC runs stages one at a time. Several `dvc repro -s STAGE` may run in parallel, because DVC locks the files that it
-writes. The scheduler only decides when to start each of them, stops them together, and reports to the user. DVC alone
-knows what is stale, what a stage reads and whether it must run; it is called through its commands.
+This process decides what runs, by DVC's rules, and records results; the workers run commands. A stage starts when those
+that it reads from are recorded. Stages on the longest remaining path come first.
 """
 
-import re
+import contextlib
+import json
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
+from hw2core.engine.instructions import set_instructions
 from hw2core.errors import UserError
+from hw2core.files import write_whole
 from hw2core.layout import Layout
-from hw2core.pipeline.children import Children, Interrupted, signals_raise
-from hw2core.pipeline.dag import Upstream, one_line, read_dag, with_downstream
-from hw2core.pipeline.dvc_files import repair_dvc_files, sort_lock_entries
+from hw2core.pipeline.dvc_files import repair_dvc_files
+from hw2core.pipeline.repository import Repository, one_line
+from hw2core.pipeline.run_lock import Interrupted, only_run, signals_raise
 from hw2core.pipeline.slots import assign_gpus, count_slots, visible_gpus
 from hw2core.settings.models import Engine
 
+Outcome = Literal["ran", "restored", "unchanged"]
 
-def reproduce(layout: Layout, engine: Engine, jobs: str) -> None:
-    """Bring the workspace up to date with `jobs` stages in parallel (a number, or auto).
+ATTEMPTS = 3
+"""How often a stage is started that is killed, or whose worker is."""
+
+
+def reproduce(layout: Layout, engine: Engine, jobs: str, cluster: str | None = None) -> None:
+    """Bring the workspace up to date, on this machine with `jobs` stages in parallel (a number, or auto) or on a cluster.
 
     A stage that fails stops all others and ends the process, with status 2 for bad input, else 1.
     """
@@ -32,29 +38,52 @@ def reproduce(layout: Layout, engine: Engine, jobs: str) -> None:
     gpus = [] if engine.device == "cpu" else visible_gpus()
     slots = count_slots(jobs, engine.threads, gpus)
     try:
-        with signals_raise(), Children(layout.runs / "repro.lock", engine.threads) as children:
-            repair_dvc_files(layout.root, interrupted=children.left_unfinished)
-            upstream, stale = read_dag(layout, children)
-            todo = with_downstream(stale, upstream)
-            outcomes = Counter[str]()
+        with signals_raise(), only_run(layout.runs / "repro.lock") as left_unfinished:
+            repair_dvc_files(layout.root, interrupted=left_unfinished)
+            repository = Repository(layout.root)
+            todo = repository.stale()
+            outcomes = Counter[Outcome]()
             if todo:
-                fetch(layout, children, todo)
-                outcomes = run_stages(layout, children, upstream, todo, assign_gpus(gpus, slots))
-                # DVC has the last word: it runs whatever it still finds stale.
-                outcomes["done"] += finish(layout, children)
-            sort_lock_entries(layout.root / "dvc.lock", order=list(upstream))
+                fetch(repository, todo)
+                with open_cluster(layout, cluster, min(slots, len(todo))) as client:
+                    run = Run(layout, engine, repository, client, assign_gpus(gpus, slots))
+                    outcomes = run.execute(todo)
+            repository.write_lock()
+            changed = Repository(layout.root).stale() if todo else []
     except Interrupted as interruption:
         print("hw2: stopped; finished stages are kept, run it again to continue", file=sys.stderr)
         raise SystemExit(128 + interruption.number) from None
-    report(layout, len(upstream), len(todo), outcomes, time.monotonic() - started)
+    report(layout, len(repository.stages), len(todo), outcomes, time.monotonic() - started)
+    if changed:
+        print(f"Files changed during the run, and {', '.join(changed)} are stale again: run it again.")
 
 
-def report(layout: Layout, stages: int, todo: int, outcomes: Counter[str], seconds: float) -> None:
+def open_cluster(layout: Layout, address: str | None, slots: int) -> Any:
+    from hw2core.pipeline.cluster import connected_client, local_client  # importing Dask takes a second
+
+    return connected_client(address, layout.root) if address else local_client(slots, ATTEMPTS)
+
+
+def fetch(repository: Repository, todo: list[str]) -> None:
+    """Fetch the outputs of these stages from the DVC remote into the cache, if there is a remote.
+
+    A stage is restored from the cache if dvc.lock or the run cache has an entry for its inputs.
+    """
+    if (remote := repository.remote()) is None:
+        return
+    print(f"Fetching finished stages from the remote {remote}.", flush=True)
+    try:
+        repository.fetch(todo)
+    except Exception as error:  # of any library of a remote; the run does not depend on it
+        print(f"Not everything was fetched ({one_line(error)}); the missing stages run here.", flush=True)
+
+
+def report(layout: Layout, stages: int, todo: int, outcomes: Counter[Outcome], seconds: float) -> None:
     """Print what the run did, and where the report is."""
     if not todo:
         print(f"Nothing changed: all {stages} stages are up to date.")
         return
-    ran, restored = outcomes["done"], outcomes["restored"]
+    ran, restored = outcomes["ran"], outcomes["restored"]
     print(
         f"All {stages} stages are up to date: {ran} ran, {restored} came from the cache, "
         f"{stages - ran - restored} had not changed; {seconds:.0f} s."
@@ -64,124 +93,162 @@ def report(layout: Layout, stages: int, todo: int, outcomes: Counter[str], secon
         print(f"The report: {page}")
 
 
-def fetch(layout: Layout, children: Children, todo: list[str]) -> None:
-    """Fetch the outputs of these stages from the DVC remote into the cache, if there is a remote.
+class Run:
+    """The stages of one run."""
 
-    DVC restores a stage from the cache if dvc.lock has an entry for its inputs. Without the outputs the stage runs.
-    """
-    remote = children.dvc("config", "core.remote", cwd=layout.root)
-    name = remote.communicate()[0].strip()
-    if remote.returncode != 0 or not name:
-        return
-    print(f"Fetching finished stages from the remote {name}.", flush=True)
-    fetched = children.dvc("--wait-for-lock", "fetch", "--quiet", *todo, cwd=layout.root)
-    _, error = fetched.communicate()
-    if fetched.returncode != 0:
-        print(f"Not everything was fetched ({one_line(error)}); the missing stages run here.", flush=True)
+    def __init__(
+        self,
+        layout: Layout,
+        engine: Engine,
+        repository: Repository,
+        client: Any,
+        gpus_of_slot: list[list[str]],
+    ) -> None:
+        self.layout, self.repository, self.client = layout, repository, client
+        self.gpus = {str(slot): ",".join(gpus) for slot, gpus in enumerate(gpus_of_slot) if gpus}
+        self.environment = {
+            "PYTHONUNBUFFERED": "1",  # so that a log can be followed while its stage runs
+            **dict.fromkeys(
+                ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(engine.threads)
+            ),
+        }
+        set_instructions(engine.cpu_isa, self.environment)
+        self.costs = Costs(layout.runs / "costs.json")
+        self.outcomes = Counter[Outcome]()
+        self.attempts = Counter[str]()
+        self.names: dict[str, str] = {}
+        """The stage of each Dask key."""
+        self.numbers: dict[str, int] = {}
+        """Of the stages, in the order in which they start."""
 
+    def execute(self, todo: list[str]) -> Counter[Outcome]:
+        """Run each stage of `todo` once those that it reads from are finished. Return the number of each outcome."""
+        from distributed import as_completed
 
-@dataclass(frozen=True)
-class Job:
-    """A running stage."""
+        stages = len(self.repository.stages)
+        print(f"{len(todo)} of {stages} stages to do, up to {self.capacity()} at a time.", flush=True)
+        self.todo, self.width = todo, max(map(len, todo))
+        self.paths = longest_paths(todo, self.repository.upstream, self.costs.seconds)
+        self.unfinished, self.waiting = set(todo), list(todo)
+        self.running = as_completed()
+        while self.unfinished:
+            while (ready := self.ready()) and len(self.names) < self.capacity():
+                self.start(max(ready, key=self.paths.__getitem__))
+            if self.names:
+                self.finish(next(self.running))
+        return self.outcomes
 
-    stage: str
-    label: str
-    slot: int
-    log: Path
-    process: "subprocess.Popen[str]"
-    started: float
+    def capacity(self) -> int:
+        """How many stages can run at a time. One waits for a worker while there is none."""
+        return max(1, sum(self.client.nthreads().values()))
 
-    @property
-    def seconds(self) -> str:
-        return f"{time.monotonic() - self.started:.0f} s"
+    def ready(self) -> list[str]:
+        return [name for name in self.waiting if not self.repository.upstream[name] & self.unfinished]
 
+    def start(self, name: str) -> None:
+        self.waiting.remove(name)
+        state = self.repository.begin(name)
+        if state != "runs":
+            self.say(name, "restored from the cache" if state == "restored" else "is up to date")
+            self.unfinished.remove(name)
+            self.outcomes[state] += 1
+        else:
+            self.say(name, "starts")
+            self.submit(name)
 
-def run_stages(
-    layout: Layout,
-    children: Children,
-    upstream: Upstream,
-    todo: list[str],
-    gpus_of_slot: list[list[str]],
-) -> Counter[str]:
-    """Run each stage of `todo` once those that it reads from are finished. Return the number of each outcome."""
-    print(f"{len(todo)} of {len(upstream)} stages to do, up to {len(gpus_of_slot)} at a time.", flush=True)
-    width = max(map(len, todo))
-    outcomes = Counter[str]()
-    waiting = list(todo)
-    unfinished = set(todo)
-    free = list(range(len(gpus_of_slot)))
-    running: list[Job] = []
-    while unfinished:
-        for stage in [stage for stage in waiting if not upstream[stage] & unfinished][: len(free)]:
-            waiting.remove(stage)
-            slot = free.pop(0)
-            number = f"[{len(todo) - len(waiting):{len(str(len(todo)))}}/{len(todo)}]"
-            log = log_of(layout, stage)
-            started = time.monotonic()
-            process = start_repro(layout, children, log, "-s", stage, gpus=gpus_of_slot[slot])
-            running.append(Job(stage, f"{number} {stage:{width}}", slot, log, process, started))
-            print(f"{running[-1].label}  starts", flush=True)
-        for job in [job for job in running if job.process.poll() is not None]:
-            if job.process.returncode != 0:
-                print(f"{job.label}  failed after {job.seconds}", flush=True)
-                raise failure(job.stage, job.log, job.process.returncode)
-            running.remove(job)
-            free.append(job.slot)
-            unfinished.remove(job.stage)
-            outcome = outcome_of(job)
-            outcomes[outcome] += 1
-            message = {"done": f"done in {job.seconds}", "restored": "restored from the cache"}
-            print(f"{job.label}  {message.get(outcome, 'is up to date')}", flush=True)
-        time.sleep(0.05)
-    return outcomes
+    def submit(self, name: str) -> None:
+        from hw2core.pipeline.worker import Task, run
 
+        self.attempts[name] += 1
+        task = Task(
+            name,
+            self.repository.stages[name].cmd,
+            self.layout.root,
+            self.log(name),
+            tuple(self.repository.outputs(name)),
+            self.environment,
+            self.gpus,
+        )
+        key = f"{name} {self.attempts[name]}"
+        future = self.client.submit(run, task, key=key, pure=False, priority=self.paths[name])
+        self.names[key] = name
+        self.running.add(future)
 
-def log_of(layout: Layout, name: str) -> Path:
-    return layout.runs / "logs" / f"{name.replace('/', '_')}.log"
+    def finish(self, future: Any) -> None:
+        """Record the result of a stage, or end the run."""
+        name = self.names.pop(future.key)
+        try:
+            answer = future.result()
+        except Exception as error:  # Dask gave it up: its workers were killed
+            raise SystemExit(f"hw2: {name}: {one_line(error)}") from None
+        finally:
+            future.release()
+        if answer["status"] < 0 and self.attempts[name] < ATTEMPTS:
+            self.say(name, f"was killed by signal {-answer['status']} and starts again")
+            self.submit(name)
+        elif answer["status"] != 0:
+            self.say(name, f"failed after {answer['seconds']:.0f} s")
+            raise failure(name, self.log(name), answer["status"])
+        else:
+            self.repository.record(name)
+            self.costs.note(name, answer["seconds"], answer["memory"])
+            self.unfinished.remove(name)
+            self.outcomes["ran"] += 1
+            self.say(name, f"done in {answer['seconds']:.0f} s")
 
+    def log(self, name: str) -> Path:
+        return self.layout.runs / "logs" / f"{name.replace('/', '_')}.log"
 
-def start_repro(
-    layout: Layout, children: Children, log: Path, *arguments: str, gpus: list[str] | None = None
-) -> "subprocess.Popen[str]":
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as output:
-        return children.dvc(
-            *("--wait-for-lock", "repro", *arguments),
-            cwd=layout.root,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            gpus=gpus,
+    def say(self, name: str, text: str) -> None:
+        number = self.numbers.setdefault(name, len(self.numbers) + 1)
+        print(
+            f"[{number:{len(str(len(self.todo)))}}/{len(self.todo)}] {name:{self.width}}  {text}", flush=True
         )
 
 
-def outcome_of(job: Job) -> str:
-    """Return whether a successful stage ran, was restored from DVC's cache, or had not changed."""
-    text = job.log.read_text(encoding="utf-8", errors="replace")
-    if f"Running stage '{job.stage}':\n" in text:
-        return "done"
-    return "restored" if "is cached - skipping run" in text else "unchanged"
+def longest_paths(
+    todo: list[str], upstream: dict[str, set[str]], seconds: dict[str, float]
+) -> dict[str, float]:
+    """For each stage the time from its start to the end of the longest path through it, by the last run's durations."""
+    usual = sorted(seconds.values())[len(seconds) // 2] if seconds else 1.0
+    left = dict.fromkeys(todo, 0.0)
+    for name in reversed(topological(todo, upstream)):
+        left[name] += seconds.get(name, usual)
+        for source in upstream[name] & left.keys():
+            left[source] = max(left[source], left[name])
+    return left
 
 
-def finish(layout: Layout, children: Children) -> int:
-    """Run a plain `dvc repro`. Return the number of stages that it still had to run."""
-    log = log_of(layout, "dvc-repro")
-    process = start_repro(layout, children, log)
-    if process.wait() != 0:
-        raise failure("the final `dvc repro`", log, process.returncode)
-    return len(
-        re.findall(r"^Running stage '", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-    )
+def topological(todo: list[str], upstream: dict[str, set[str]]) -> list[str]:
+    """The stages, each after those that it reads from."""
+    from graphlib import TopologicalSorter
+
+    inside = set(todo)
+    return list(TopologicalSorter({name: upstream[name] & inside for name in todo}).static_order())
+
+
+class Costs:
+    """Seconds and memory of each stage in its last run, for the order of the next run. A hint: no result depends on it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.known: dict[str, dict[str, float]] = {}
+        with contextlib.suppress(OSError, ValueError):
+            self.known = json.loads(path.read_text(encoding="utf-8"))
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return {name: cost["seconds"] for name, cost in self.known.items()}
+
+    def note(self, name: str, seconds: float, memory: int) -> None:
+        self.known[name] = {"seconds": round(seconds, 1), "memory": memory}
+        write_whole(self.path, json.dumps(self.known, indent=0, sort_keys=True).encode())
 
 
 def failure(name: str, log: Path, status: int) -> UserError | SystemExit:
     """Print the end of a failed stage's log. Return the exception that ends this process like the stage's command."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    # DVC's own line about a failed command adds nothing but the exit status.
-    ends = [re.search(r"^ERROR: failed to reproduce .* exited with (-?\d+)$", line) for line in lines]
-    of_stage = [line for line, end in zip(lines, ends, strict=True) if not end and line]
-    print(*of_stage[-20:], sep="\n", file=sys.stderr)
-    for end in ends:
-        status = int(end[1]) if end else status
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    print(*[line for line in lines if line][-20:], sep="\n", file=sys.stderr)
     killer = -status if status < 0 else status - 128  # the conventions of Python and of shells
     how = f"was killed by signal {killer}" if 0 < killer <= 64 else f"ended with status {status}"
     how += " (is there too little memory? --jobs 1 takes less)" * (killer == signal.SIGKILL)

@@ -1,0 +1,149 @@
+"""The pipeline as DVC sees it: stages, what is stale, the run cache, dvc.lock.
+
+One process holds DVC's objects for a whole run. Starting a `dvc` command for each stage would read dvc.yaml and write
+dvc.lock as often as there are stages, which costs more than many stages do. What DVC does around a stage's command
+(`Stage.run`) is divided here: `begin` before the command, `record` after it. Commands run elsewhere, side by side.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Literal
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.rwlock import rwlock
+from dvc.stage import PipelineStage
+from dvc.stage.cache import RunCacheNotFoundError
+from dvc.stage.serialize import to_lockfile
+from dvc.utils.serialize import dumps_yaml
+
+from hw2core.errors import UserError
+from hw2core.files import write_whole
+from hw2core.pipeline.dvc_files import LOCK_HEAD, split_lock
+
+State = Literal["unchanged", "restored", "runs"]
+Upstream = dict[str, set[str]]
+"""For each stage, in the order of dvc.yaml, the stages that it reads from."""
+
+for name in ("dvc", "dvc_objects", "dvc_data"):
+    logging.getLogger(name).setLevel(logging.ERROR)  # DVC's own messages of every stage
+
+
+class Repository:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        # The lock is DVC's own: it excludes DVC commands of the user while files are hashed and recorded.
+        self.repo = self.guard("dvc", lambda: Repo(str(root), _wait_for_lock=True))
+        graph = self.guard("dvc", lambda: self.repo.index.graph)
+        self.stages: dict[str, Any] = {
+            stage.name: stage for stage in self.repo.index.stages if isinstance(stage, PipelineStage)
+        }
+        self.upstream: Upstream = {
+            name: {source.name for source in graph.successors(stage)} for name, stage in self.stages.items()
+        }
+        self.lock_file = root / "dvc.lock"
+        text = self.lock_file.read_text(encoding="utf-8") if self.lock_file.exists() else ""
+        self.entries = {lock_name(entry): entry for entry in split_lock(text)}
+        self.in_use: dict[str, ExitStack] = {}
+
+    def stale(self) -> list[str]:
+        """The stages that must run, and all that are downstream of them, in the order of dvc.yaml."""
+        with self.repo.lock:
+            reached = {name for name, stage in self.stages.items() if self.guard(name, stage.changed)}
+        while more := {name for name in self.stages if self.upstream[name] & reached} - reached:
+            reached |= more
+        return [name for name in self.stages if name in reached]
+
+    def begin(self, name: str) -> State:
+        """What has to be done for a stage whose upstream stages are finished. If it is in the run cache, it is restored."""
+        stage = self.stages[name]
+        with self.repo.lock:
+            if not self.guard(name, stage.changed):
+                return "unchanged"
+            self.guard(name, stage.save_deps)
+            try:
+                self.guard(name, lambda: self.repo.stage_cache.restore(stage, dry=True))
+            except RunCacheNotFoundError:
+                self.hold(name)
+                return "runs"
+            self.guard(name, stage.remove_outs)
+            self.guard(name, lambda: self.repo.stage_cache.restore(stage))
+        self.record(name)
+        return "restored"
+
+    def outputs(self, name: str) -> list[str]:
+        """What DVC removes before the stage's command runs."""
+        return [out.fs_path for out in self.stages[name].outs]
+
+    def record(self, name: str) -> None:
+        """Hash what a stage has read and written, put it into the cache, and write the stage's entry in dvc.lock."""
+        stage = self.stages[name]
+        self.release(name)
+
+        def save() -> None:
+            # As DVC does: an output that is in git and no metric keeps its stage out of the run cache.
+            in_git = [out for out in stage.outs if not out.use_cache and not (out.is_metric or out.is_plot)]
+            stage.save(run_cache=not in_git)
+            stage.commit()
+
+        with self.repo.lock:
+            self.guard(name, save)
+            self.entries[name] = dumps_yaml({"stages": to_lockfile(stage)}).removeprefix("stages:\n")
+            self.write_lock()
+
+    def write_lock(self) -> None:
+        """Write dvc.lock, with the stages in the order of dvc.yaml: in parallel runs they finish in any order."""
+        order = {name: rank for rank, name in enumerate(self.stages)}
+        names = sorted(self.entries, key=lambda name: order.get(name, len(order)))
+        text = LOCK_HEAD + "".join(self.entries[name] for name in names)
+        if not self.lock_file.exists() or self.lock_file.read_text(encoding="utf-8") != text:
+            write_whole(self.lock_file, text.encode())
+
+    def hold(self, name: str) -> None:
+        """Note the files of a running stage as in use, so that a DVC command that would change them stops."""
+        stage = self.stages[name]
+        self.in_use[name] = ExitStack()
+        paths = [[each.fs_path for each in group] for group in (stage.deps, stage.outs)]
+        context = rwlock(self.repo.tmp_dir, self.repo.fs, f"hw2 repro: {name}", *paths, False)
+        self.guard(name, lambda: self.in_use[name].enter_context(context))
+
+    def release(self, name: str) -> None:
+        if held := self.in_use.pop(name, None):
+            held.close()
+
+    def guard(self, name: str, work: Callable[[], Any]) -> Any:
+        """Do some work of DVC, in the root folder, as DVC needs it, and with one line about an error."""
+        try:
+            with contextlib.chdir(self.root):
+                return work()
+        except RunCacheNotFoundError:
+            raise
+        except DvcException as error:
+            raise UserError(f"{name}: {one_line(error)}") from None
+
+    def remote(self) -> str | None:
+        """The name of the DVC remote, if there is one."""
+        found: str | None = self.repo.config["core"].get("remote")
+        return found
+
+    def fetch(self, names: list[str]) -> None:
+        """Fetch the outputs of these stages from the remote into the cache."""
+        with contextlib.chdir(self.root):
+            self.repo.fetch(targets=names, run_cache=True)
+
+
+def lock_name(entry: str) -> str:
+    return entry.partition("\n")[0].strip(" ?:'\"")
+
+
+def one_line(error: BaseException) -> str:
+    """The message of an exception and of its causes, in one line."""
+    texts: list[str] = []
+    cause: BaseException | None = error
+    while cause:
+        texts += [" ".join(str(cause).split())]
+        cause = cause.__cause__
+    return ": ".join(dict.fromkeys(text for text in texts if text))
