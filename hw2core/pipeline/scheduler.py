@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -191,7 +192,7 @@ class Run:
             raise failure(name, self.log(name), answer["status"])
         else:
             self.repository.record(name)
-            self.costs.note(name, answer["seconds"], answer["memory"])
+            self.costs.note(name, answer)
             self.unfinished.remove(name)
             self.outcomes["ran"] += 1
             self.say(name, f"done in {answer['seconds']:.0f} s")
@@ -228,7 +229,7 @@ def topological(todo: list[str], upstream: dict[str, set[str]]) -> list[str]:
 
 
 class Costs:
-    """Seconds and memory of each stage in its last run, for the order of the next run. A hint: no result depends on it."""
+    """What each stage took in its last run, for the order of the next run. A hint: no result depends on it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -240,8 +241,8 @@ class Costs:
     def seconds(self) -> dict[str, float]:
         return {name: cost["seconds"] for name, cost in self.known.items()}
 
-    def note(self, name: str, seconds: float, memory: int) -> None:
-        self.known[name] = {"seconds": round(seconds, 1), "memory": memory}
+    def note(self, name: str, answer: Mapping[str, float]) -> None:
+        self.known[name] = {key: round(answer[key], 2) for key in ("seconds", "cpu_seconds", "memory")}
         write_whole(self.path, json.dumps(self.known, indent=0, sort_keys=True).encode())
 
 

@@ -65,7 +65,7 @@ class Zygote:
         line = self.process.stdout.readline()
         if not line:  # it was killed, and its stage with it
             self.close()
-            return {"status": -9, "seconds": 0.0, "memory": 0}
+            return {"status": -9, "seconds": 0.0, "cpu_seconds": 0.0, "memory": 0}
         answer: Answer = json.loads(line)
         return answer
 

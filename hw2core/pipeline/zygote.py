@@ -15,6 +15,7 @@ import fcntl
 import importlib
 import json
 import os
+import resource
 import runpy
 import select
 import signal
@@ -60,6 +61,8 @@ class Answer(TypedDict):
     status: int
     """Exit status; -N if signal N ended the stage."""
     seconds: float
+    cpu_seconds: float
+    """Of the stage and the processes that it waited for."""
     memory: int
     """The largest resident set in bytes."""
 
@@ -87,16 +90,21 @@ def serve() -> int:
                 os.close(each)
             return run_stage(request, report)
         os.close(report)
-        status, memory = wait_for(child, read_end)
+        status, usage = wait_for(child, read_end)
         with os.fdopen(imports) as used:
             wanted |= set(used.read().split())
-        answer: Answer = {"status": status, "seconds": time.monotonic() - started, "memory": memory}
+        answer: Answer = {
+            "status": status,
+            "seconds": time.monotonic() - started,
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "memory": 1024 * usage.ru_maxrss,
+        }
         os.write(answers, f"{json.dumps(answer)}\n".encode())
     return 0
 
 
-def wait_for(child: int, wakeups: int) -> tuple[int, int]:
-    """Wait for the end of a fork, and end it if the input ends first. Return its status and memory."""
+def wait_for(child: int, wakeups: int) -> tuple[int, resource.struct_rusage]:
+    """Wait for the end of a fork, and end it if the input ends first. Return its status and what it used."""
     while (ended := os.wait4(child, os.WNOHANG))[0] == 0:
         ready, _, _ = select.select([0, wakeups], [], [])
         if wakeups in ready:
@@ -107,7 +115,7 @@ def wait_for(child: int, wakeups: int) -> tuple[int, int]:
             sys.exit(1)
     end_group(child)  # what a stage has left running
     _, status, usage = ended
-    return os.waitstatus_to_exitcode(status), 1024 * usage.ru_maxrss
+    return os.waitstatus_to_exitcode(status), usage
 
 
 def end_group(child: int) -> None:
