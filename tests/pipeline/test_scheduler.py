@@ -22,7 +22,7 @@ from hw2core.errors import UserError
 from hw2core.layout import Layout
 from hw2core.pipeline.dvc_files import split_lock
 from hw2core.pipeline.repository import Repository
-from hw2core.pipeline.scheduler import failure, fetch, reproduce
+from hw2core.pipeline.scheduler import failure, fetch, longest_paths, reproduce
 from hw2core.settings.models import Engine
 
 ENGINE = Engine(
@@ -302,3 +302,57 @@ def test_a_bad_dvc_yaml_is_one_line(tmp_path: Path) -> None:
     layout = workspace(tmp_path / "toy", "  a: [")
     with pytest.raises(UserError, match=r"^dvc: [^\n]*'dvc\.yaml'[^\n]* line \d+, column \d+$"):
         reproduce(layout, ENGINE, "1")
+
+
+def test_a_killed_stage_starts_again_and_the_third_kill_ends_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kill = "echo try >> ../{name}; test $(wc -l < ../{name}) -ge {tries} || kill -KILL $$"
+    layout = workspace(
+        tmp_path / "toy",
+        stage("unlucky", kill.format(name="unlucky", tries=3))
+        + stage("doomed", kill.format(name="doomed", tries=9), deps="unlucky"),
+    )
+    with pytest.raises(SystemExit) as end:
+        reproduce(layout, ENGINE, "1")
+    shown = capsys.readouterr()
+    assert end.value.code == 1
+    assert shown.out.count("unlucky  was killed by signal 9 and starts again") == 2
+    assert "unlucky  done in" in shown.out
+    assert (tmp_path / "doomed").read_text() == "try\n" * 3
+    assert "hw2: doomed was killed by signal 9 (is there too little memory?" in shown.err
+
+
+def test_a_running_cluster_gives_the_same_dvc_lock(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from distributed import LocalCluster
+
+    stages = stage("a") + stage("b") + stage("c", deps="a b")
+    here, there = (workspace(tmp_path / name, stages) for name in ("here", "there"))
+    reproduce(here, ENGINE, "1")
+    with LocalCluster(
+        n_workers=3, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+        reproduce(there, ENGINE, "auto", cluster.scheduler_address)
+    assert "3 of 3 stages to do, up to 3 at a time." in capsys.readouterr().out
+    assert (there.root / "dvc.lock").read_text() == (here.root / "dvc.lock").read_text()
+
+
+def test_an_address_without_a_scheduler_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hw2core.pipeline import cluster
+
+    monkeypatch.setattr(cluster, "CONNECTION_TIMEOUT", 1)
+    layout = workspace(tmp_path / "toy", stage("a"))
+    for address in ("tcp://127.0.0.1:9", "nonsense"):
+        with pytest.raises(UserError, match=f"^--cluster {address}: no Dask scheduler answers there"):
+            reproduce(layout, ENGINE, "1", address)
+
+
+def test_the_stage_on_the_longest_path_comes_first() -> None:
+    upstream: dict[str, set[str]] = {"short": set(), "long": set(), "next": {"long"}, "last": {"next", "short"}}
+    seconds = {"short": 2.0, "long": 1.0, "next": 5.0}
+    # `last` has not run yet: its time is taken to be the median.
+    paths = {"short": 4.0, "long": 8.0, "next": 7.0, "last": 2.0}
+    assert longest_paths(list(upstream), upstream, seconds) == paths
+    assert longest_paths(["last", "next"], upstream, seconds) == {"next": 7.0, "last": 2.0}
