@@ -60,10 +60,7 @@ def repro(
     ] = "auto",
     cluster: Annotated[
         str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Run on the workers of this Dask scheduler, e.g. tcp://host:8786, which must see this folder.",
-        ),
+        typer.Option(metavar="ADDRESS", help="Of a Dask scheduler, e.g. tcp://host:8786 (docs/scale.md)."),
     ] = None,
 ) -> None:
     """Run every stage that is not up to date, independent ones in parallel."""
@@ -74,6 +71,20 @@ def repro(
     params = load_params(layout.params)
 
     reproduce(layout, params.engine, jobs, cluster)
+
+
+@app.command(rich_help_panel=PIPELINE)
+def status(
+    jobs: Annotated[str, typer.Option("--jobs", "-j", help="Stages in parallel, for the estimate.")] = "auto",
+) -> None:
+    """Say what `hw2 repro` would run, why, and for how long. Exit code 1: an experiment has lost its result."""
+    from hw2core.pipeline.slots import count_slots
+    from hw2core.pipeline.status import report_status
+    from hw2core.settings import load_params
+
+    layout = find_workspace()
+    engine = load_params(layout.params).engine
+    sys.exit(report_status(layout, count_slots(jobs, engine.threads, [])))
 
 
 @app.command(rich_help_panel=WORKSPACE)
@@ -269,14 +280,6 @@ def gate(
     if markdown and as_json:
         raise UserError("--md and --json: one of the two")
     sys.exit(gate(find_workspace(), base, "markdown" if markdown else "json" if as_json else "table"))
-
-
-@app.command(rich_help_panel=RESULTS)
-def lost() -> None:
-    """List experiments of DVC's queue that finished without a result: exit code 0 if none, 1 if some."""
-    from hw2core.pipeline.experiments import report_lost
-
-    sys.exit(report_lost(find_workspace()))
 
 
 @app.command(rich_help_panel=WORKSPACE)

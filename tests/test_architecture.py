@@ -28,7 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"engine", "data", *BASE},
     "report": {"evaluation", "engine", *BASE},
     "gate": {"evaluation", *BASE},
-    "pipeline": {"engine", *BASE},
+    "pipeline": {"engine", "progress", *BASE},
     "doctor": {"__init__", *BASE},
     "stages": {"report", "evaluation", "systems", "engine", "data", *BASE},
     "cli": {"stages", "pipeline", "gate", "doctor", "fingerprint", "__init__", *BASE},

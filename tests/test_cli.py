@@ -42,13 +42,20 @@ COMMANDS = {stage.name: [stage.name, *(NAMES[name] for name in stage.arguments)]
 """A valid call of each stage."""
 
 USER_COMMANDS = {
-    "Run the pipeline": ["repro"],
+    "Run the pipeline": ["repro", "status"],
     "Use a trained model": ["predict", "generate"],
     "Data": ["data"],
-    "Results": ["score", "judge", "gate", "lost"],
+    "Results": ["score", "judge", "gate"],
     "Workspace": ["profile", "doctor"],
 }
-OTHERS = [["repro"], ["profile", "smoke"], ["profile", "--list"], ["profile", "--reset"], ["gate"], ["lost"]]
+OTHERS = [
+    ["repro"],
+    ["profile", "smoke"],
+    ["profile", "--list"],
+    ["profile", "--reset"],
+    ["gate"],
+    ["status"],
+]
 
 
 def named(commands: list[list[str]]) -> Any:

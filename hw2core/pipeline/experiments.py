@@ -1,4 +1,4 @@
-"""`hw2 lost`: experiments of DVC's queue that finished without a result.
+"""Experiments of DVC's queue that finished without a result.
 
 With several workers DVC was observed to report an experiment as successful without keeping a reference to it, in one of
 sixty cases. DVC prints no message: the experiment is missing from the list of experiments.

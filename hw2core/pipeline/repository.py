@@ -7,7 +7,7 @@ dvc.lock as often as there are stages, which costs more than many stages do. Wha
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,7 @@ from hw2core.files import write_whole
 from hw2core.pipeline.dvc_files import LOCK_HEAD, split_lock
 
 State = Literal["unchanged", "restored", "runs"]
+CHANGES = {"modified": "has changed", "deleted": "is missing", "new": "is new"}
 Upstream = dict[str, set[str]]
 """For each stage, in the order of dvc.yaml, the stages that it reads from."""
 
@@ -56,6 +57,15 @@ class Repository:
         while more := {name for name in self.stages if self.upstream[name] & reached} - reached:
             reached |= more
         return [name for name in self.stages if name in reached]
+
+    def reasons(self, name: str) -> list[str]:
+        """Why a stage itself is stale; nothing if it is only downstream of stale ones."""
+        stage = self.stages[name]
+        if name not in self.entries:
+            return ["never ran"]
+        with self.repo.lock:
+            found: list[str] = self.guard(name, lambda: list(reasons_of(stage)))
+        return found
 
     def begin(self, name: str) -> State:
         """What has to be done for a stage whose upstream stages are finished. If it is in the run cache, it is restored."""
@@ -133,6 +143,22 @@ class Repository:
         """Fetch the outputs of these stages from the remote into the cache."""
         with contextlib.chdir(self.root):
             self.repo.fetch(targets=names, run_cache=True)
+
+
+def reasons_of(stage: Any) -> Iterator[str]:
+    if stage.changed_stage():
+        yield "another command"
+    for each in (*stage.deps, *stage.outs):
+        for path, state in each.workspace_status().items():
+            if isinstance(state, str):
+                yield f"{path} {CHANGES.get(state, state)}"
+            else:  # keys of a file
+                before, now = each.hash_info.value or {}, each.read_params()
+                for key in state:
+                    yield f"{key} {before.get(key, 'absent')} -> {now.get(key, 'absent')}"
+    for out in stage.outs:
+        if out.use_cache and out.changed_cache():
+            yield f"{out.def_path} is not in the cache"
 
 
 def lock_name(entry: str) -> str:

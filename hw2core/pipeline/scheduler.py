@@ -18,10 +18,13 @@ from hw2core.engine.instructions import set_instructions
 from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.layout import Layout
+from hw2core.pipeline.display import Display
 from hw2core.pipeline.dvc_files import repair_dvc_files
+from hw2core.pipeline.estimate import longest_paths
 from hw2core.pipeline.repository import Repository, one_line
 from hw2core.pipeline.run_lock import Interrupted, only_run, signals_raise
 from hw2core.pipeline.slots import assign_gpus, count_slots, visible_gpus
+from hw2core.progress import VARIABLE
 from hw2core.settings.models import Engine
 
 Outcome = Literal["ran", "restored", "unchanged"]
@@ -119,24 +122,24 @@ class Run:
         self.attempts = Counter[str]()
         self.names: dict[str, str] = {}
         """The stage of each Dask key."""
-        self.numbers: dict[str, int] = {}
-        """Of the stages, in the order in which they start."""
 
     def execute(self, todo: list[str]) -> Counter[Outcome]:
         """Run each stage of `todo` once those that it reads from are finished. Return the number of each outcome."""
         from distributed import as_completed
 
-        stages = len(self.repository.stages)
+        stages, upstream = len(self.repository.stages), self.repository.upstream
         print(f"{len(todo)} of {stages} stages to do, up to {self.capacity()} at a time.", flush=True)
-        self.todo, self.width = todo, max(map(len, todo))
-        self.paths = longest_paths(todo, self.repository.upstream, self.costs.seconds)
+        self.paths = longest_paths(todo, upstream, self.costs.seconds)
         self.unfinished, self.waiting = set(todo), list(todo)
         self.running = as_completed()
-        while self.unfinished:
-            while (ready := self.ready()) and len(self.names) < self.capacity():
-                self.start(max(ready, key=self.paths.__getitem__))
-            if self.names:
-                self.finish(next(self.running))
+        progress = self.layout.runs / "progress"
+        progress.mkdir(parents=True, exist_ok=True)
+        with Display(todo, upstream, self.costs.seconds, self.capacity(), progress) as self.display:
+            while self.unfinished:
+                while (ready := self.ready()) and len(self.names) < self.capacity():
+                    self.start(max(ready, key=self.paths.__getitem__))
+                if self.names:
+                    self.finish(next(self.running))
         return self.outcomes
 
     def capacity(self) -> int:
@@ -150,11 +153,11 @@ class Run:
         self.waiting.remove(name)
         state = self.repository.begin(name)
         if state != "runs":
-            self.say(name, "restored from the cache" if state == "restored" else "is up to date")
+            self.display.ends(name, "restored from the cache" if state == "restored" else "is up to date")
             self.unfinished.remove(name)
             self.outcomes[state] += 1
         else:
-            self.say(name, "starts")
+            self.display.starts(name)
             self.submit(name)
 
     def submit(self, name: str) -> None:
@@ -168,6 +171,7 @@ class Run:
             self.log(name),
             tuple(self.repository.outputs(name)),
             self.environment,
+            {VARIABLE: str(self.display.progress_file(name))},
             self.gpus,
         )
         key = f"{name} {self.attempts[name]}"
@@ -185,47 +189,20 @@ class Run:
         finally:
             future.release()
         if answer["status"] < 0 and self.attempts[name] < ATTEMPTS:
-            self.say(name, f"was killed by signal {-answer['status']} and starts again")
+            self.display.say(name, f"was killed by signal {-answer['status']} and starts again")
             self.submit(name)
         elif answer["status"] != 0:
-            self.say(name, f"failed after {answer['seconds']:.0f} s")
+            self.display.say(name, f"failed after {answer['seconds']:.0f} s")
             raise failure(name, self.log(name), answer["status"])
         else:
             self.repository.record(name)
             self.costs.note(name, answer)
             self.unfinished.remove(name)
             self.outcomes["ran"] += 1
-            self.say(name, f"done in {answer['seconds']:.0f} s")
+            self.display.ends(name, f"done in {answer['seconds']:.0f} s", answer["seconds"])
 
     def log(self, name: str) -> Path:
         return self.layout.runs / "logs" / f"{name.replace('/', '_')}.log"
-
-    def say(self, name: str, text: str) -> None:
-        number = self.numbers.setdefault(name, len(self.numbers) + 1)
-        print(
-            f"[{number:{len(str(len(self.todo)))}}/{len(self.todo)}] {name:{self.width}}  {text}", flush=True
-        )
-
-
-def longest_paths(
-    todo: list[str], upstream: dict[str, set[str]], seconds: dict[str, float]
-) -> dict[str, float]:
-    """For each stage the time from its start to the end of the longest path through it, by the last run's durations."""
-    usual = sorted(seconds.values())[len(seconds) // 2] if seconds else 1.0
-    left = dict.fromkeys(todo, 0.0)
-    for name in reversed(topological(todo, upstream)):
-        left[name] += seconds.get(name, usual)
-        for source in upstream[name] & left.keys():
-            left[source] = max(left[source], left[name])
-    return left
-
-
-def topological(todo: list[str], upstream: dict[str, set[str]]) -> list[str]:
-    """The stages, each after those that it reads from."""
-    from graphlib import TopologicalSorter
-
-    inside = set(todo)
-    return list(TopologicalSorter({name: upstream[name] & inside for name in todo}).static_order())
 
 
 class Costs:

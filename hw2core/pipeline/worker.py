@@ -27,6 +27,9 @@ class Task:
     outputs: tuple[str, ...]
     """Removed before the command runs."""
     environment: Mapping[str, str]
+    """Of all stages: libraries are loaded with it."""
+    own_environment: Mapping[str, str] = field(default_factory=dict)
+    """Of this stage alone."""
     gpus: Mapping[str, str] = field(default_factory=dict)
     """For each worker of this machine, by name, the value of CUDA_VISIBLE_DEVICES."""
 
@@ -58,7 +61,7 @@ class Zygote:
             "command": task.command,
             "folder": str(task.folder),
             "log": str(task.log),
-            "environment": self.environment,
+            "environment": {**self.environment, **task.own_environment},
         }
         self.process.stdin.write(f"{json.dumps(request)}\n")
         self.process.stdin.flush()

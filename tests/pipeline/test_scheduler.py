@@ -17,24 +17,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from toys import ENGINE, stage, workspace
 
 from hw2core.errors import UserError
 from hw2core.layout import Layout
 from hw2core.pipeline.dvc_files import split_lock
+from hw2core.pipeline.estimate import longest_paths
 from hw2core.pipeline.repository import Repository
-from hw2core.pipeline.scheduler import failure, fetch, longest_paths, reproduce
-from hw2core.settings.models import Engine
+from hw2core.pipeline.scheduler import failure, fetch, reproduce
 
-ENGINE = Engine(
-    device="cpu",
-    threads=2,
-    cpu_isa="avx2",
-    precision="fp32",
-    channels_last=True,
-    compile=False,
-    evaluate_every=1,
-    checkpoint_every=1,
-)
 # The command of a stage that waits for a marker file; bounded, so that a failing test ends.
 WAIT = "n=0; until test -e ../{mark}; do n=$((n+1)); test $n -lt 600 || exit 1; sleep 0.05; done"
 
@@ -42,30 +33,6 @@ WAIT = "n=0; until test -e ../{mark}; do n=$((n+1)); test $n -lt 600 || exit 1; 
 @pytest.fixture(autouse=True)
 def no_outer_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DVC_ROOT", raising=False)
-
-
-def workspace(folder: Path, stages: str) -> Layout:
-    """A new git and DVC repository with these stages."""
-    folder.mkdir()
-    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
-    (folder / ".dvc").mkdir()
-    (folder / ".dvc" / "config").write_text("[core]\n    analytics = false\n    check_update = false\n")
-    (folder / ".dvc" / ".gitignore").write_text("/tmp\n/cache\n")
-    (folder / ".gitignore").write_text("/out/\n/runs/\n")
-    (folder / "params.yaml").write_text("number: 1\n")
-    (folder / "out").mkdir()
-    (folder / "dvc.yaml").write_text("stages:\n" + stages)
-    return Layout(folder)
-
-
-def stage(name: str, *commands: str, deps: str = "") -> str:
-    """A stage that runs these commands, reads the outputs of `deps` and writes its own."""
-    command = "; ".join([*commands, f"echo made by {name} > out/{name}"])
-    reads = ", ".join(f"out/{dep}" for dep in deps.split())
-    return (
-        f"  {name}:\n    cmd: >-\n      {command}\n    deps: [{reads}]\n    params: [number]\n"
-        f"    outs: [out/{name}]\n"
-    )
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -350,7 +317,12 @@ def test_an_address_without_a_scheduler_is_one_line(tmp_path: Path, monkeypatch:
 
 
 def test_the_stage_on_the_longest_path_comes_first() -> None:
-    upstream: dict[str, set[str]] = {"short": set(), "long": set(), "next": {"long"}, "last": {"next", "short"}}
+    upstream: dict[str, set[str]] = {
+        "short": set(),
+        "long": set(),
+        "next": {"long"},
+        "last": {"next", "short"},
+    }
     seconds = {"short": 2.0, "long": 1.0, "next": 5.0}
     # `last` has not run yet: its time is taken to be the median.
     paths = {"short": 4.0, "long": 8.0, "next": 7.0, "last": 2.0}
