@@ -68,9 +68,7 @@ def repro(
     from hw2core.settings import load_params
 
     layout = find_workspace()
-    params = load_params(layout.params)
-
-    reproduce(layout, params.engine, jobs, cluster)
+    reproduce(layout, load_params(layout.params).engine, jobs, cluster)
 
 
 @app.command(rich_help_panel=PIPELINE)
