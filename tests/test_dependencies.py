@@ -113,7 +113,7 @@ def set_key(path: str, value: Any) -> Callable[[Any], None]:
     [
         ("dann.lr", 3e-4, DANN),
         ("data.val_fraction", 0.2, ["train_classifier@*", "train_adapter@*"]),
-        ("ddpm.guidance_scale", 3.0, ["evaluate_ddpm@*", "sweep_ddpm@*"]),
+        ("ddpm.guidance_scale", 4.0, ["evaluate_ddpm@*", "sweep_ddpm@*"]),
         ("ddpm.lr", 3e-4, ["train_ddpm@*", "evaluate_ddpm@*", "sweep_ddpm@*"]),
         ("acgan.faces.lr", 3e-4, ["train_acgan@faces-*", "evaluate_acgan@faces-*"]),
         ("tsne.perplexity", 6, ["tsne@*", "evaluate_autoencoder@*"]),

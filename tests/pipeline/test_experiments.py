@@ -270,7 +270,7 @@ def test_the_comment_on_a_change_has_the_gate_and_every_metric_and_the_exit_stat
     scratch.must("git", "clone", "--quiet", ".", str(tmp_path / "clone"))
     clone = Scratch(tmp_path / "clone")
     (clone.root / "gate.yaml").write_text(GATE)
-    item = "evaluate/dann-blended-handwritten"
+    item = "evaluate/dann-handwritten-blended"
     metrics = [clone.root / "stages" / item / f"seed{seed}" / "metrics.json" for seed in (0, 1)]
     for path in metrics:
         path.parent.mkdir(parents=True)
