@@ -2,8 +2,9 @@
 
     python bench/overhead.py [--profile smoke] [--jobs 2]
 
-Clones the last commit, runs the whole pipeline, and prints the CPU seconds of the stages by kind, those of everything else (hw2 repro
-itself, DVC in it, Dask, imports in the zygotes), and the share of the latter. Then runs `hw2 repro` again with nothing to do.
+Clones the last commit, runs the whole pipeline, and prints the CPU seconds of the stages by kind and those of everything else (hw2
+repro itself, DVC in it, Dask, imports in the fork servers), each also in percent of the run. Then runs `hw2 repro` again with nothing
+to do.
 """
 
 import argparse
