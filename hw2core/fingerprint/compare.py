@@ -10,11 +10,11 @@ from pathlib import Path
 
 from hw2core.engine.instructions import CPU_INFO, set_instructions
 from hw2core.errors import UserError
+from hw2core.threads import thread_variables
 
 REFERENCE = Path(__file__).with_name("reference.json")
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pillow", "dlib-bin")
 CASES = [sys.executable, "-m", "hw2core.fingerprint.cases"]
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def compare(cpu_isa: str) -> int:
@@ -54,7 +54,7 @@ def conclusion(different: list[str], versions: list[str]) -> Iterator[str]:
 
 def hashes(cpu_isa: str) -> Iterator[tuple[str, str, str]]:
     """The hash of each case, which results it is used by, and its name, computed by a process with these instructions."""
-    environment = dict(os.environ) | dict.fromkeys(THREADS, "1")
+    environment = dict(os.environ) | thread_variables(1)
     set_instructions(cpu_isa, environment)
     with subprocess.Popen(
         CASES, env=environment, stdout=subprocess.PIPE, text=True, encoding="utf-8"

@@ -18,7 +18,7 @@ CONNECTION_TIMEOUT = 20  # seconds
 def local_client(slots: int, attempts: int) -> Iterator[Client]:
     """A cluster on this machine, with one worker for each stage that runs at a time.
 
-    The workers are threads of this process: their stages have processes of their own, which zygotes fork.
+    The workers are threads of this process: their stages have processes of their own, which fork servers fork.
     """
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": attempts - 1}),

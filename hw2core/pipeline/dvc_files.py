@@ -1,6 +1,7 @@
-"""Repair of the files that a killed DVC leaves behind, and a stable order in dvc.lock."""
+"""dvc.lock as text, and repair of the files that a killed DVC leaves behind."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hw2core.files import write_whole
@@ -8,23 +9,16 @@ from hw2core.files import write_whole
 LOCK_HEAD = "schema: '2.0'\nstages:\n"  # the first lines of every dvc.lock
 
 
-def repair_dvc_files(root: Path, interrupted: bool) -> None:
-    """Repair dvc.lock, and remove the entries of dead processes from .dvc/tmp/rwlock.
-
-    `interrupted` says that the last run was killed.
-    """
-    repair_lock(root / "dvc.lock", interrupted)
+def repair_dvc_files(root: Path) -> None:
+    """Repair dvc.lock, and remove the entries of dead processes from .dvc/tmp/rwlock."""
+    repair_lock(root / "dvc.lock")
     remove_stale_rwlock(root / ".dvc" / "tmp" / "rwlock")
 
 
-def repair_lock(lock_file: Path, interrupted: bool) -> None:
-    """Drop the last entry of a truncated dvc.lock: DVC restores that stage from its run cache.
-
-    DVC writes dvc.lock in place, so that a kill can truncate it. After a kill the last entry is dropped even if the
-    file is well-formed, because an entry without its last lines (the size of a file) looks complete.
-    """
+def repair_lock(lock_file: Path) -> None:
+    """Drop the last entry of a truncated dvc.lock. `dvc repro` writes the file in place, so that a kill can truncate it."""
     text = lock_file.read_text(encoding="utf-8") if lock_file.exists() else None
-    if text is None or (text.endswith("\n") and not interrupted):
+    if text is None or text.endswith("\n"):
         return
     text = text.rstrip(" ")
     entries = split_lock(text)
@@ -64,19 +58,15 @@ def split_lock(text: str) -> list[str]:
     return re.split(r"(?m)^(?=  [^ :])", text.removeprefix(LOCK_HEAD))[1:]
 
 
-def sort_lock_entries(lock_file: Path, order: list[str]) -> None:
-    """Sort the entries of dvc.lock as in dvc.yaml, which is what a `dvc repro` from scratch writes.
+def entry_name(entry: str) -> str:
+    return entry.partition("\n")[0].strip(" ?:'\"")
 
-    DVC adds the entry of a stage when the stage first finishes. If stages run in parallel this order varies, and two
-    clones with equal results would have different files.
+
+def join_lock(entries: Mapping[str, str], order: Sequence[str]) -> str:
+    """The text of a dvc.lock with its entries as in dvc.yaml, which is what a `dvc repro` from scratch writes.
+
+    In parallel runs stages finish in any order. Entries of stages that dvc.yaml no longer has come last.
     """
-    text = lock_file.read_text(encoding="utf-8") if lock_file.exists() else ""
-
-    def rank(entry: str) -> int:
-        name = entry.partition("\n")[0].strip(" ?:'\"")
-        return order.index(name) if name in order else len(order)
-
-    entries = split_lock(text)
-    ordered = sorted(entries, key=rank)
-    if ordered != entries:
-        write_whole(lock_file, (LOCK_HEAD + "".join(ordered)).encode())
+    rank = {name: position for position, name in enumerate(order)}
+    names = sorted(entries, key=lambda name: rank.get(name, len(rank)))
+    return LOCK_HEAD + "".join(entries[name] for name in names)

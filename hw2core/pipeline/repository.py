@@ -22,7 +22,7 @@ from dvc.utils.serialize import dumps_yaml
 
 from hw2core.errors import UserError
 from hw2core.files import write_whole
-from hw2core.pipeline.dvc_files import LOCK_HEAD, split_lock
+from hw2core.pipeline.dvc_files import entry_name, join_lock, split_lock
 
 State = Literal["unchanged", "restored", "runs"]
 CHANGES = {"modified": "has changed", "deleted": "is missing", "new": "is new"}
@@ -47,7 +47,7 @@ class Repository:
         }
         self.lock_file = root / "dvc.lock"
         text = self.lock_file.read_text(encoding="utf-8") if self.lock_file.exists() else ""
-        self.entries = {lock_name(entry): entry for entry in split_lock(text)}
+        self.entries = {entry_name(entry): entry for entry in split_lock(text)}
         self.in_use: dict[str, ExitStack] = {}
 
     def stale(self) -> list[str]:
@@ -105,10 +105,8 @@ class Repository:
             self.write_lock()
 
     def write_lock(self) -> None:
-        """Write dvc.lock, with the stages in the order of dvc.yaml: in parallel runs they finish in any order."""
-        order = {name: rank for rank, name in enumerate(self.stages)}
-        names = sorted(self.entries, key=lambda name: order.get(name, len(order)))
-        text = LOCK_HEAD + "".join(self.entries[name] for name in names)
+        """Write dvc.lock as a whole, if it changes."""
+        text = join_lock(self.entries, list(self.stages))
         if not self.lock_file.exists() or self.lock_file.read_text(encoding="utf-8") != text:
             write_whole(self.lock_file, text.encode())
 
@@ -159,10 +157,6 @@ def reasons_of(stage: Any) -> Iterator[str]:
     for out in stage.outs:
         if out.use_cache and out.changed_cache():
             yield f"{out.def_path} is not in the cache"
-
-
-def lock_name(entry: str) -> str:
-    return entry.partition("\n")[0].strip(" ?:'\"")
 
 
 def one_line(error: BaseException) -> str:

@@ -35,22 +35,14 @@ def signals_raise() -> Iterator[None]:
 
 
 @contextmanager
-def only_run(path: Path) -> Iterator[bool]:
-    """Wait until no other run works in this workspace. Yield whether the last one was killed.
-
-    The file holds a line while a run works. If it is still there, that run was killed.
-    """
+def only_run(path: Path) -> Iterator[None]:
+    """Wait until no other run works in this workspace."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as lock:
+    with path.open("a") as lock:
         if not try_lock(lock):
             print("Waiting for another `hw2 repro` in this workspace to end.", flush=True)
             fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.seek(0)
-        left_unfinished = lock.read() != ""
-        lock.write("this run is not over, or was killed\n")
-        lock.flush()
-        yield left_unfinished
-        lock.truncate(0)
+        yield
 
 
 def try_lock(file: IO[str]) -> bool:

@@ -26,6 +26,7 @@ from hw2core.pipeline.run_lock import Interrupted, only_run, signals_raise
 from hw2core.pipeline.slots import assign_gpus, count_slots, visible_gpus
 from hw2core.progress import VARIABLE
 from hw2core.settings.models import Engine
+from hw2core.threads import thread_variables
 
 Outcome = Literal["ran", "restored", "unchanged"]
 
@@ -42,15 +43,17 @@ def reproduce(layout: Layout, engine: Engine, jobs: str, cluster: str | None = N
     gpus = [] if engine.device == "cpu" else visible_gpus()
     slots = count_slots(jobs, engine.threads, gpus)
     try:
-        with signals_raise(), only_run(layout.runs / "repro.lock") as left_unfinished:
-            repair_dvc_files(layout.root, interrupted=left_unfinished)
+        with signals_raise(), only_run(layout.runs / "repro.lock"):
+            repair_dvc_files(layout.root)
             repository = Repository(layout.root)
             todo = repository.stale()
             outcomes = Counter[Outcome]()
             if todo:
                 fetch(repository, todo)
                 with open_cluster(layout, cluster, min(slots, len(todo))) as client:
-                    run = Run(layout, engine, repository, client, assign_gpus(gpus, slots))
+                    # Workers of a running cluster see the GPUs that they were started with.
+                    gpus_of_slot = [] if cluster else assign_gpus(gpus, slots)
+                    run = Run(layout, engine, repository, client, gpus_of_slot)
                     outcomes = run.execute(todo)
             repository.write_lock()
             changed = Repository(layout.root).stale() if todo else []
@@ -112,9 +115,7 @@ class Run:
         self.gpus = {str(slot): ",".join(gpus) for slot, gpus in enumerate(gpus_of_slot) if gpus}
         self.environment = {
             "PYTHONUNBUFFERED": "1",  # so that a log can be followed while its stage runs
-            **dict.fromkeys(
-                ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(engine.threads)
-            ),
+            **thread_variables(engine.threads),
         }
         set_instructions(engine.cpu_isa, self.environment)
         self.costs = Costs(layout.runs / "costs.json")
@@ -165,7 +166,6 @@ class Run:
 
         self.attempts[name] += 1
         task = Task(
-            name,
             self.repository.stages[name].cmd,
             self.layout.root,
             self.log(name),

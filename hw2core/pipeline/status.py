@@ -3,7 +3,6 @@
 from collections import defaultdict
 
 from hw2core.layout import Layout
-from hw2core.pipeline.dvc_files import repair_dvc_files
 from hw2core.pipeline.estimate import duration, longest_paths
 from hw2core.pipeline.experiments import report_lost
 from hw2core.pipeline.repository import Repository
@@ -14,7 +13,6 @@ NAMES = 4  # stages named with a reason; of the others only the number is printe
 
 def report_status(layout: Layout, slots: int) -> int:
     """Print it. Return 1 if a finished experiment has no result, else 0."""
-    repair_dvc_files(layout.root, interrupted=False)
     repository = Repository(layout.root)
     todo = repository.stale()
     if not todo:

@@ -1,4 +1,4 @@
-"""What a Dask worker does with a stage: it passes the command to its zygote and waits."""
+"""What a Dask worker does with a stage: it passes the command to its fork server and waits."""
 
 import json
 import os
@@ -6,21 +6,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from distributed import Worker, get_worker
 
-from hw2core.pipeline.zygote import Answer, Request
+from hw2core.pipeline.fork_server import Answer, Request
 
-ZYGOTE = "hw2core.pipeline.zygote"
+MODULE = "hw2core.pipeline.fork_server"
 
 
 @dataclass(frozen=True)
 class Task:
     """A stage as a worker runs it."""
 
-    name: str
     command: str
     folder: Path
     log: Path
@@ -28,19 +27,19 @@ class Task:
     """Removed before the command runs."""
     environment: Mapping[str, str]
     """Of all stages: libraries are loaded with it."""
-    own_environment: Mapping[str, str] = field(default_factory=dict)
+    own_environment: Mapping[str, str]
     """Of this stage alone."""
-    gpus: Mapping[str, str] = field(default_factory=dict)
+    gpus: Mapping[str, str]
     """For each worker of this machine, by name, the value of CUDA_VISIBLE_DEVICES."""
 
 
-class Zygote:
-    """A running zygote, in a process group of its own, which Ctrl-C does not reach."""
+class ForkServer:
+    """A running fork server, in a process group of its own, which Ctrl-C does not reach."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment
         self.process = subprocess.Popen(
-            [sys.executable, "-m", ZYGOTE],
+            [sys.executable, "-m", MODULE],
             cwd=folder,
             env=environment,
             stdin=subprocess.PIPE,
@@ -82,7 +81,7 @@ class Zygote:
         self.process.stdout.close()
 
 
-ZYGOTES: dict[str, Zygote] = {}
+FORK_SERVERS: dict[str, ForkServer] = {}
 """Of each worker in this process, by address."""
 
 
@@ -97,17 +96,17 @@ def run(task: Task) -> Answer:
         [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
     )  # commands call `python`: it must be the one of this environment
     environment["DVC_ROOT"] = environment.get("DVC_ROOT", str(task.folder))
-    zygote = ZYGOTES.get(worker.address)
-    if zygote is None or not zygote.serves(task.folder, environment):
-        if zygote:
-            zygote.close()
-        zygote = ZYGOTES[worker.address] = Zygote(task.folder, environment)
+    server = FORK_SERVERS.get(worker.address)
+    if server is None or not server.serves(task.folder, environment):
+        if server:
+            server.close()
+        server = FORK_SERVERS[worker.address] = ForkServer(task.folder, environment)
     for path in map(Path, task.outputs):
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    return zygote.run(task)
+    return server.run(task)
 
 
 def end_stages(dask_worker: Worker) -> None:
-    """End the stage that runs on this worker, and its zygote."""
-    if zygote := ZYGOTES.pop(dask_worker.address, None):
-        zygote.close()
+    """End the stage that runs on this worker, and its fork server."""
+    if server := FORK_SERVERS.pop(dask_worker.address, None):
+        server.close()

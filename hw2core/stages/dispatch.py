@@ -11,6 +11,7 @@ from hw2core.engine.instructions import set_instructions
 from hw2core.errors import UserError
 from hw2core.layout import find_workspace
 from hw2core.stages.table import ARGUMENTS, StageCommand
+from hw2core.threads import thread_variables
 
 SEED = "seed"  # the one argument that is a number
 
@@ -22,8 +23,7 @@ def run_stage(module: str, function: str, *arguments: Any) -> None:
     layout = find_workspace()
     params = load_params(layout.params)
     # Numerical libraries read these when they are imported, and by default take every core and every instruction.
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = str(params.engine.threads)
+    os.environ.update(thread_variables(params.engine.threads))
     set_instructions(params.engine.cpu_isa)
     getattr(importlib.import_module(f"hw2core.stages.{module}"), function)(params, layout, *arguments)
 

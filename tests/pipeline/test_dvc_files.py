@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hw2core.pipeline.dvc_files import LOCK_HEAD, repair_dvc_files, sort_lock_entries
+from hw2core.pipeline.dvc_files import LOCK_HEAD, entry_name, join_lock, repair_dvc_files, split_lock
 
 ENTRIES = [
     f"  {name}:\n    cmd: make {name}\n    outs:\n    - path: out/{name}\n      size: 12\n"
@@ -14,13 +14,11 @@ ENTRIES = [
 ]
 
 
-def test_entries_of_dvc_lock_are_sorted_as_in_dvc_yaml(tmp_path: Path) -> None:
+def test_entries_of_dvc_lock_are_in_the_order_of_dvc_yaml() -> None:
     b, data, first = ENTRIES
     removed = b.replace("b-a", "removed")
-    path = tmp_path / "dvc.lock"
-    path.write_text(LOCK_HEAD + removed + b + data + first)
-    sort_lock_entries(path, order=["1st", "data", "train@b-a"])
-    assert path.read_text() == LOCK_HEAD + first + data + b + removed
+    entries = {entry_name(entry): entry for entry in split_lock(LOCK_HEAD + removed + b + data + first)}
+    assert join_lock(entries, ["1st", "data", "train@b-a"]) == LOCK_HEAD + first + data + b + removed
 
 
 def test_a_dvc_lock_truncated_anywhere_keeps_its_complete_entries(
@@ -31,8 +29,11 @@ def test_a_dvc_lock_truncated_anywhere_keeps_its_complete_entries(
     path = tmp_path / "dvc.lock"
     for length in range(len(text) + 1):
         path.write_text(text[:length])
-        repair_dvc_files(tmp_path, interrupted=True)
+        repair_dvc_files(tmp_path)
         kept = path.read_text() if path.exists() else ""
+        if text[:length].endswith("\n"):  # whole lines are not recognized as truncated
+            assert kept == text[:length]
+            continue
         count = kept.count("    cmd: make")
         assert kept == (LOCK_HEAD + "".join(ENTRIES[:count]) if count else "")
         complete = sum(len(LOCK_HEAD + "".join(ENTRIES[:n])) <= length for n in (1, 2, 3))
@@ -41,13 +42,12 @@ def test_a_dvc_lock_truncated_anywhere_keeps_its_complete_entries(
 
 def test_a_complete_dvc_lock_and_one_of_another_form_are_not_changed(tmp_path: Path) -> None:
     path = tmp_path / "dvc.lock"
-    for text, interrupted in (
-        (LOCK_HEAD + "".join(ENTRIES), False),
-        (LOCK_HEAD + ENTRIES[0] + "<<<<<<< HEAD\n" + ENTRIES[1], True),
+    for text in (
+        LOCK_HEAD + "".join(ENTRIES),
+        LOCK_HEAD + ENTRIES[0] + "<<<<<<< HEAD\n" + ENTRIES[1].rstrip(),
     ):
         path.write_text(text)
-        repair_dvc_files(tmp_path, interrupted)
-        sort_lock_entries(path, order=["train@b-a", "data", "1st"])
+        repair_dvc_files(tmp_path)
         assert path.read_text() == text
 
 
@@ -61,7 +61,7 @@ def test_the_rwlock_of_a_running_dvc_is_kept(tmp_path: Path) -> None:
         rwlock.write_text(
             f'{{"write": {{"/x": {{"pid": {running.pid}, "cmd": "dvc repro"}}}}, "read": {{}}}}'
         )
-        repair_dvc_files(tmp_path, interrupted=True)
+        repair_dvc_files(tmp_path)
         assert rwlock.exists()
-    repair_dvc_files(tmp_path, interrupted=True)
+    repair_dvc_files(tmp_path)
     assert not rwlock.exists()

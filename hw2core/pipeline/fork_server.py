@@ -1,8 +1,8 @@
 """A process that imports the numerical libraries once, and forks itself for each stage that needs them.
 
-    python -m hw2core.pipeline.zygote
+    python -m hw2core.pipeline.fork_server
 
-Importing torch takes seconds, as long as many stages. The zygote runs one stage at a time. Requests and answers are lines
+Importing torch takes seconds, as long as many stages. It runs one stage at a time. Requests and answers are lines
 of JSON on its standard input and output. It imports a library of PRELOADED as soon as one stage has used it, never
 hw2core itself: each stage imports the code as it is on the disk.
 
@@ -36,14 +36,8 @@ PRELOADED = (
         "typer",
         "tqdm",
     ),
-    *(
-        "scipy.linalg",
-        "sklearn.linear_model",
-        "sklearn.manifold",
-        "torchvision",
-        "matplotlib.figure",
-        "jinja2",
-    ),
+    *("scipy.linalg", "sklearn.linear_model", "sklearn.manifold", "torchvision", "matplotlib.figure"),
+    "jinja2",
 )
 HW2 = ["python", "-m", "hw2core"]
 PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
@@ -161,7 +155,7 @@ def plain_words(command: str) -> list[str]:
 
 
 def die_with_parent() -> None:
-    """Be killed when the zygote dies, whatever the cause. Only Linux can do this; elsewhere its end by SIGKILL is not noticed."""
+    """Be killed when the fork server dies, whatever the cause. Only Linux can do this; elsewhere its end by SIGKILL is not noticed."""
     with contextlib.suppress(AttributeError, OSError):
         prctl: Any = ctypes.CDLL(None).prctl
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

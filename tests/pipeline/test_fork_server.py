@@ -1,4 +1,4 @@
-"""The zygote: stages as forks of one process, which end with it."""
+"""The fork server: stages as forks of one process, which end with it."""
 
 import json
 import os
@@ -13,12 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-import hw2core.pipeline.zygote
-from hw2core.pipeline.zygote import plain_words
+import hw2core.pipeline.fork_server
+from hw2core.pipeline.fork_server import plain_words
 
 
 @pytest.fixture
-def zygote(tmp_path: Path) -> Iterator[Any]:
+def server(tmp_path: Path) -> Iterator[Any]:
     process = start(tmp_path)
     yield process
     end(process)
@@ -26,7 +26,7 @@ def zygote(tmp_path: Path) -> Iterator[Any]:
 
 def start(folder: Path) -> Any:
     return subprocess.Popen(
-        [sys.executable, "-m", "hw2core.pipeline.zygote"],
+        [sys.executable, "-m", "hw2core.pipeline.fork_server"],
         cwd=folder,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -42,19 +42,19 @@ def end(process: Any) -> None:
     process.stdout.close()
 
 
-def ask(zygote: Any, folder: Path, command: str, **environment: str) -> None:
+def ask(server: Any, folder: Path, command: str, **environment: str) -> None:
     request = {
         "command": command,
         "folder": str(folder),
         "log": str(folder / "logs" / "x.log"),
         "environment": dict(os.environ) | environment,
     }
-    zygote.stdin.write(f"{json.dumps(request)}\n")
-    zygote.stdin.flush()
+    server.stdin.write(f"{json.dumps(request)}\n")
+    server.stdin.flush()
 
 
-def answer(zygote: Any) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(zygote.stdout.readline())
+def answer(server: Any) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(server.stdout.readline())
     return found
 
 
@@ -85,27 +85,29 @@ def test_a_command_that_a_shell_would_change_has_no_plain_words(command: str, wo
     assert plain_words(command) == words
 
 
-def test_statuses_and_logs_are_those_of_the_commands(zygote: Any, tmp_path: Path) -> None:
+def test_statuses_and_logs_are_those_of_the_commands(server: Any, tmp_path: Path) -> None:
     for command, status, logged in (
         ("python -m hw2core --version", 0, "hw2core "),
         ("python -m hw2core no_such_command", 2, "No such command"),
         ("echo $COLOR; exit 3", 3, "blue"),
         ("kill -KILL $$", -9, ""),
     ):
-        ask(zygote, tmp_path, command, COLOR="blue")
-        found = answer(zygote)
+        ask(server, tmp_path, command, COLOR="blue")
+        found = answer(server)
         assert found["status"] == status
         assert found["memory"] > 2**20
         assert logged in (tmp_path / "logs" / "x.log").read_text()
 
 
 def test_a_library_is_imported_once_and_the_code_by_each_stage(tmp_path: Path) -> None:
-    """In a folder with a package hw2core of its own, of which the zygote has only what it needs itself."""
+    """In a folder with a package hw2core of its own, of which the fork server has only what it needs itself."""
     package = tmp_path / "hw2core"
     (package / "pipeline").mkdir(parents=True)
     for name in ("__init__.py", "pipeline/__init__.py"):
         (package / name).touch()
-    (package / "pipeline" / "zygote.py").write_text(Path(hw2core.pipeline.zygote.__file__).read_text())
+    (package / "pipeline" / "fork_server.py").write_text(
+        Path(hw2core.pipeline.fork_server.__file__).read_text()
+    )
     process = start(tmp_path)
     for number in (1, 2):
         code = f"import sys\nprint({number}, 'tqdm' in sys.modules)\nimport tqdm\n"
@@ -117,23 +119,23 @@ def test_a_library_is_imported_once_and_the_code_by_each_stage(tmp_path: Path) -
     end(process)
 
 
-def test_a_stage_ends_when_the_input_of_the_zygote_ends(zygote: Any, tmp_path: Path) -> None:
-    ask(zygote, tmp_path, "echo $$ > pid; sleep 600")
+def test_a_stage_ends_when_the_input_of_the_server_ends(server: Any, tmp_path: Path) -> None:
+    ask(server, tmp_path, "echo $$ > pid; sleep 600")
     stage = wait_for(tmp_path / "pid")
-    zygote.stdin.close()
+    server.stdin.close()
     wait_until_gone(stage)
-    assert zygote.wait(30) == 1
+    assert server.wait(30) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
-def test_a_stage_ends_when_the_zygote_is_killed(zygote: Any, tmp_path: Path) -> None:
-    ask(zygote, tmp_path, "echo $$ > pid; exec sleep 600")
+def test_a_stage_ends_when_the_server_is_killed(server: Any, tmp_path: Path) -> None:
+    ask(server, tmp_path, "echo $$ > pid; exec sleep 600")
     stage = wait_for(tmp_path / "pid")
-    zygote.send_signal(signal.SIGKILL)
+    server.send_signal(signal.SIGKILL)
     wait_until_gone(stage)
 
 
-def test_what_a_stage_leaves_running_ends_with_it(zygote: Any, tmp_path: Path) -> None:
-    ask(zygote, tmp_path, "sleep 600 & echo $! > pid")
-    assert answer(zygote)["status"] == 0
+def test_what_a_stage_leaves_running_ends_with_it(server: Any, tmp_path: Path) -> None:
+    ask(server, tmp_path, "sleep 600 & echo $! > pid")
+    assert answer(server)["status"] == 0
     wait_until_gone(wait_for(tmp_path / "pid"))
