@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -77,30 +78,35 @@ def make_clone(clone: Path, profile: str | None) -> Path:
 def run_and_kill(clone: Path, jobs: str, pause: float) -> str:
     """Start the pipeline and kill it with all its processes after `pause` seconds. Returns what was running."""
     process = subprocess.Popen(
-        command(jobs), cwd=clone, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        command(jobs),
+        cwd=clone,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
     )
     try:
         process.wait(pause)
     except subprocess.TimeoutExpired:
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        stages = sorted({stage for member in family if (stage := stage_of(member))})
         for member in family:
             try:
                 os.kill(member.pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         psutil.wait_procs(family, timeout=30)
+        stages = running_stages(process.communicate()[0])
         return f"after {pause:.1f} s, in {', '.join(stages) or 'no stage'}"
     return f"too late: the run finished within {pause:.1f} s with status {process.returncode}"
 
 
-def stage_of(process: psutil.Process) -> str:
-    """The stage command that a process runs, or an empty string."""
-    try:
-        line = process.cmdline()
-    except psutil.Error:
-        return ""
-    return " ".join(line[3:]) if line[1:3] == ["-m", "hw2core"] and line[3:4] != ["repro"] else ""
+def running_stages(output: str) -> list[str]:
+    """The stages that have started and not ended, by the lines `[number/all] stage  what` of a run."""
+    running: dict[str, bool] = {}
+    for line in output.splitlines():
+        if found := re.fullmatch(r"\[ *\d+/\d+\] (\S+) +(.*)", line):
+            running[found[1]] = found[2] == "starts"
+    return [stage for stage, runs in running.items() if runs]
 
 
 if __name__ == "__main__":
