@@ -60,7 +60,7 @@ def repro(
     ] = "auto",
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Run on this Dask scheduler, e.g. tcp://host:8786 (docs/scale.md)."),
+        typer.Option(metavar="ADDRESS", help="A Dask scheduler, e.g. tcp://host:8786 (docs/scale.md)."),
     ] = None,
 ) -> None:
     """Run every stage that is not up to date, independent ones in parallel."""
