@@ -286,7 +286,7 @@ def doctor(
         bool,
         typer.Option(
             "--fingerprint",
-            help="Compute small cases instead, and say whether this machine reproduces the committed figures: "
+            help="Compute small cases instead, and say whether this machine reproduces the committed results: "
             "exit code 0 if it does, 1 if not.",
         ),
     ] = False,

@@ -1,1 +1,1 @@
-"""Whether this machine computes the same bits as the one that made the committed figures."""
+"""Whether this machine computes the same bits as the one that made the committed results."""

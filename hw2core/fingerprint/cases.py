@@ -3,7 +3,7 @@
     python -m hw2core.fingerprint.cases     # a line `name hash` for each; hw2core/fingerprint/compare.py starts it
 
 They import nothing of this package, so that a hash depends only on the libraries and on the processor. A change here needs
-`python -m hw2core.fingerprint --write` on the machine that makes the committed figures.
+`python -m hw2core.fingerprint --write` on the machine that makes the committed results.
 """
 
 import hashlib

@@ -18,7 +18,7 @@ CASES = [sys.executable, "-m", "hw2core.fingerprint.cases"]
 
 
 def compare(cpu_isa: str) -> int:
-    """Print a line for each case, then what follows for the figures. Returns 0 if every hash equals the reference."""
+    """Print a line for each case, then what follows for the results. Returns 0 if every hash equals the reference."""
     reference = json.loads(REFERENCE.read_text(encoding="utf-8"))
     print(
         f"Reference: {reference['processor']}. This machine: {processor()}, engine.cpu_isa {cpu_isa}.",
@@ -41,7 +41,7 @@ def conclusion(different: list[str], versions: list[str]) -> Iterator[str]:
     if versions:
         yield f"The reference was made with other versions: {'; '.join(versions)}."
     if not different:
-        yield "This machine reproduces the committed figures, as far as they are computed on a CPU."
+        yield "This machine reproduces the committed results, as far as they are computed on a CPU."
     elif versions:
         yield (
             "The results of this machine differ, which may be due to these versions alone: `make setup` installs "
@@ -49,7 +49,7 @@ def conclusion(different: list[str], versions: list[str]) -> Iterator[str]:
         )
     else:
         results = dict.fromkeys(result for used_by in different for result in used_by.split(", "))
-        yield f"This machine does not reproduce the committed figures. Results that can differ: {', '.join(results)}."
+        yield f"This machine does not reproduce the committed results. Results that can differ: {', '.join(results)}."
 
 
 def hashes(cpu_isa: str) -> Iterator[tuple[str, str, str]]:

@@ -34,13 +34,13 @@ def save(content: Reference) -> None:
     compare.REFERENCE.write_text(json.dumps(content), encoding="utf-8")
 
 
-def test_a_machine_with_equal_hashes_reproduces_the_figures(hw2: Hw2, reference: Reference) -> None:
+def test_a_machine_with_equal_hashes_reproduces_the_results(hw2: Hw2, reference: Reference) -> None:
     outcome = hw2("doctor", "--fingerprint")
     assert outcome.status == 0
     _, *lines, last = outcome.out.splitlines()
     assert len(lines) == len(cases.CASES)
     assert all(line.startswith("equal ") for line in lines)
-    assert last.startswith("This machine reproduces the committed figures")
+    assert last.startswith("This machine reproduces the committed results")
 
 
 def test_a_case_that_differs_is_named_with_the_results_that_use_it(hw2: Hw2, reference: Reference) -> None:
@@ -53,7 +53,7 @@ def test_a_case_that_differs_is_named_with_the_results_that_use_it(hw2: Hw2, ref
     ]
     assert re.fullmatch(r"differs +attention +\w{12}, reference 0{12}; used by: DDPM", line)
     assert outcome.out.splitlines()[-1] == (
-        "This machine does not reproduce the committed figures. Results that can differ: DDPM."
+        "This machine does not reproduce the committed results. Results that can differ: DDPM."
     )
 
 
