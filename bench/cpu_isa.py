@@ -18,10 +18,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hw2core.engine.instructions import set_instructions
+from hw2core.threads import thread_variables
 
 SYSTEMS = ("classifier", "dann", "sngan", "ddpm")
 SETTINGS = ("avx2", "native")
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 WARMUP = 5  # steps
 IMAGES = 500
 
@@ -60,7 +60,7 @@ def compare(system: str, steps: int, rounds: int) -> None:
 
 def seconds(system: str, setting: str, steps: int) -> float:
     """CPU seconds of one training in a process with this setting."""
-    environment = dict(os.environ) | dict.fromkeys(THREADS, "1")
+    environment = dict(os.environ) | thread_variables(1)
     set_instructions(setting, environment)
     command = [sys.executable, __file__, "--one", system, "--steps", str(steps)]
     run = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)

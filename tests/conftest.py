@@ -22,6 +22,7 @@ from hw2core.settings import Params
 from hw2core.settings.registry import ADAPTERS, GANS
 from hw2core.settings.validation import validate
 from hw2core.settings.yaml import read_yaml
+from hw2core.threads import thread_variables
 
 ROOT = Path(__file__).parents[1]
 
@@ -171,10 +172,9 @@ def call_main(*arguments: str) -> int:
     """`hw2 ARGUMENTS` in this process; any exception but SystemExit is what a user sees as a traceback."""
     with pytest.MonkeyPatch.context() as patch:
         # A stage sets these for itself; DVC_ROOT would lead out of the scratch workspace.
-        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            patch.setenv(variable, "1")
-        for variable in {*AVX2, DISABLED} & set(os.environ):
-            patch.setenv(variable, os.environ[variable])
+        kept = {name: os.environ[name] for name in {*AVX2, DISABLED} & set(os.environ)}
+        for variable, value in (thread_variables(1) | kept).items():
+            patch.setenv(variable, value)
         patch.delenv("DVC_ROOT", raising=False)
         patch.setattr("sys.argv", ["hw2", *arguments])
         with pytest.raises(SystemExit) as end:
