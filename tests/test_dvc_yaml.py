@@ -18,6 +18,7 @@ SHELL = (
     "hw2core/settings/",
     "hw2core/stages/dispatch.py",
     "hw2core/stages/table.py",
+    "hw2core/threads.py",
 )
 """Passes on the command line, values and paths that DVC sees anyway, or only prints. What computes with torch depends on
 all of hw2core/engine, and so on its instructions.py, which every command imports."""

@@ -87,9 +87,10 @@ def test_the_best_faces_are_bold_if_they_differ_from_all_others(several: str) ->
 
 def test_every_metric_of_several_seeds_has_its_standard_deviation(several: str) -> None:
     assert re.search(rf"test images\nthe error is {PM}\.", several)
-    assert re.search(rf"its accuracy is {PM} % on the generated faces and {PM} % on the real", several)
+    # A metric of real images is the same for every seed.
+    assert re.search(rf"its accuracy is {PM} % on the generated faces and \d+\.\d % on the real", several)
     assert re.search(rf"detection rate is {PM} %, FD \(face features\) {PM}\.", several)
-    assert re.search(rf"For\n  real test images it is {PM};", several)
+    assert re.search(r"For\n  real test images it is \d+\.\d+;", several)
     for heading, firsts in (
         ("Conditional generation", ("ACGAN", "DDPM")),
         ("Accuracy by digit", ("ADDA, ", "AdaMatch, ")),
