@@ -12,6 +12,8 @@ from hw2core.files import write_whole
 from hw2core.pipeline.worker import end_stages
 
 CONNECTION_TIMEOUT = 20  # seconds
+THIS_MACHINE = "127.0.0.1:0"
+"""For HTTP servers that Dask always starts; without an address they listen on every network interface."""
 
 
 @contextmanager
@@ -27,7 +29,8 @@ def local_client(slots: int, attempts: int) -> Iterator[Client]:
             threads_per_worker=1,
             processes=False,
             memory_limit=0,
-            dashboard_address=None,
+            scheduler_kwargs={"dashboard": False, "dashboard_address": THIS_MACHINE},
+            worker_dashboard_address=THIS_MACHINE,
             silence_logs="ERROR",
         ) as cluster,
         Client(cluster) as client,

@@ -200,6 +200,20 @@ def test_every_failure_but_bad_input_ends_with_status_1(
     assert len(error.splitlines()) == 21
 
 
+def test_a_run_after_a_failed_one_has_only_the_failed_stage_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = workspace(
+        tmp_path / "toy", stage("good") + stage("bad", "test -e ../mended || exit 1", deps="good")
+    )
+    with pytest.raises(SystemExit):
+        reproduce(layout, ENGINE, "1")
+    (tmp_path / "mended").touch()
+    capsys.readouterr()
+    reproduce(layout, ENGINE, "1")
+    assert capsys.readouterr().out.startswith("1 of 2 stages to do, ")
+
+
 Interrupt = Callable[[signal.Signals, str], tuple[Layout, int, str]]
 
 
