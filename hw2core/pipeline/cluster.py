@@ -1,5 +1,6 @@
 """The Dask cluster of a run: one on this machine, or a running one."""
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +10,8 @@ from distributed import Client, LocalCluster
 
 from hw2core.errors import UserError
 from hw2core.files import write_whole
-from hw2core.pipeline.worker import end_stages
+from hw2core.pipeline.repository import one_line
+from hw2core.pipeline.worker import NAME, Workspace
 
 CONNECTION_TIMEOUT = 20  # seconds
 THIS_MACHINE = "127.0.0.1:0"
@@ -35,33 +37,42 @@ def local_client(slots: int, attempts: int) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as client,
     ):
-        try:
-            yield client
-        finally:
-            client.run(end_stages)
+        yield client
 
 
 @contextmanager
-def connected_client(address: str, root: Path) -> Iterator[Client]:
-    """A cluster that runs already, whose workers see the workspace `root` at the same path."""
+def connected_client(address: str) -> Iterator[Client]:
+    """A cluster that runs already, once it has a worker."""
     try:
         client = Client(address, timeout=CONNECTION_TIMEOUT)
     except (OSError, ValueError, TimeoutError) as error:
         raise UserError(f"--cluster {address}: no Dask scheduler answers there ({error})") from None
     with client:
-        mark = root / "runs" / "shared" / client.id
-        write_whole(mark, b"")
-        try:
-            blind = [worker for worker, sees in client.run(mark.exists).items() if not sees]
-        finally:
-            mark.unlink()
-        if blind:
-            raise UserError(
-                f"--cluster {address}: the worker {blind[0]} does not see {root}, which must be on a shared disk"
-            )
         if not client.nthreads():
             print(f"Waiting for a worker of {address}.", flush=True)
-        try:
-            yield client
-        finally:
-            client.run(end_stages)
+            client.wait_for_workers(1)
+        yield client
+
+
+def see(client: Client, root: Path) -> bool:
+    """Whether all workers see this folder, at the same path."""
+    mark = root / "runs" / "shared" / client.id
+    write_whole(mark, b"")
+    try:
+        return all(client.run(mark.exists).values())
+    finally:
+        mark.unlink()
+
+
+@contextmanager
+def registered(client: Client, workspace: Workspace) -> Iterator[None]:
+    """Have the workers, also those that join later, run stages in this workspace; at the end, end their stages."""
+    try:
+        client.register_plugin(workspace, NAME)
+    except Exception as error:  # whatever a worker raises
+        raise UserError(f"a worker of the cluster cannot run stages: {one_line(error)}") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError, TimeoutError):  # the cluster is gone
+            client.unregister_worker_plugin(NAME)

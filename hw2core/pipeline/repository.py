@@ -7,37 +7,46 @@ dvc.lock as often as there are stages, which costs more than many stages do. Wha
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.rwlock import rwlock
 from dvc.stage import PipelineStage
 from dvc.stage.cache import RunCacheNotFoundError
+from dvc.stage.loader import StageLoader
 from dvc.stage.serialize import to_lockfile
-from dvc.utils.serialize import dumps_yaml
+from dvc.utils.serialize import dumps_yaml, parse_yaml
 
 from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.pipeline.dvc_files import entry_name, join_lock, split_lock
+from hw2core.pipeline.transfer import Contents, Transfer
 
 State = Literal["unchanged", "restored", "runs"]
 CHANGES = {"modified": "has changed", "deleted": "is missing", "new": "is new"}
 Upstream = dict[str, set[str]]
 """For each stage, in the order of dvc.yaml, the stages that it reads from."""
 
+ONE_AT_A_TIME = threading.RLock()
+"""DVC works in the current folder, of which a process has one."""
+
 for name in ("dvc", "dvc_objects", "dvc_data"):
     logging.getLogger(name).setLevel(logging.ERROR)  # DVC's own messages of every stage
 
 
 class Repository:
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, config: Mapping[str, Any] | None = None) -> None:
+        """The pipeline in the folder `root`, with settings of DVC that its own files do not have."""
         self.root = root
         # The lock is DVC's own: it excludes DVC commands of the user while files are hashed and recorded.
-        self.repo = self.guard("dvc", lambda: Repo(str(root), _wait_for_lock=True))
+        self.repo = self.guard("dvc", lambda: Repo(str(root), config=config, _wait_for_lock=True))
         graph = self.guard("dvc", lambda: self.repo.index.graph)
         self.stages: dict[str, Any] = {
             stage.name: stage for stage in self.repo.index.stages if isinstance(stage, PipelineStage)
@@ -70,25 +79,52 @@ class Repository:
         return found
 
     def begin(self, name: str) -> State:
-        """What has to be done for a stage whose upstream stages are finished. If it is in the run cache, it is restored."""
+        """What has to be done for a stage whose upstream stages are finished.
+
+        Its outputs are removed, but those that persist. If it is in the run cache, they are restored.
+        """
         stage = self.stages[name]
         with self.repo.lock:
             if not self.guard(name, stage.changed):
                 return "unchanged"
             self.guard(name, stage.save_deps)
+            self.guard(name, stage.remove_outs)
             try:
-                self.guard(name, lambda: self.repo.stage_cache.restore(stage, dry=True))
-            except RunCacheNotFoundError:
+                self.guard(name, lambda: self.repo.stage_cache.restore(stage, pull=bool(self.remote())))
+            except Exception:  # RunCacheNotFoundError, or what a library raises whose remote does not answer
                 self.hold(name)
                 return "runs"
-            self.guard(name, stage.remove_outs)
-            self.guard(name, lambda: self.repo.stage_cache.restore(stage))
         self.record(name)
         return "restored"
 
     def outputs(self, name: str) -> list[str]:
-        """What DVC removes before the stage's command runs."""
-        return [out.fs_path for out in self.stages[name].outs]
+        """Paths relative to the root folder."""
+        return [out.def_path for out in self.stages[name].outs]
+
+    def kept(self, name: str) -> list[str]:
+        """The outputs that DVC does not remove before the stage runs, which finds files there that a person has put."""
+        return [out.def_path for out in self.stages[name].outs if out.persist]
+
+    def inputs(self, name: str) -> set[str]:
+        """What a stage reads that stages have written.
+
+        A stage that depends on values in the output of another stage, such as checksums, may read what that stage read.
+        """
+        found: set[str] = set()
+        for dep in self.stages[name].deps:
+            related = [
+                path for path in self.sources if within(dep.def_path, path) or within(path, dep.def_path)
+            ]
+            if related:
+                found.add(dep.def_path)
+            if isinstance(dep, ParamsDependency):
+                found = found.union(*(self.inputs(self.sources[path]) for path in related))
+        return found
+
+    @cached_property
+    def sources(self) -> dict[str, str]:
+        """The stage of each output."""
+        return {out.def_path: name for name, stage in self.stages.items() for out in stage.outs}
 
     def record(self, name: str) -> None:
         """Hash what a stage has read and written, put it into the cache, and write the stage's entry in dvc.lock."""
@@ -96,15 +132,52 @@ class Repository:
         self.release(name)
 
         def save() -> None:
-            # As DVC does: an output that is in git and no metric keeps its stage out of the run cache.
-            in_git = [out for out in stage.outs if not out.use_cache and not (out.is_metric or out.is_plot)]
-            stage.save(run_cache=not in_git)
+            stage.save(run_cache=enters_run_cache(stage))
             stage.commit()
 
         with self.repo.lock:
             self.guard(name, save)
             self.entries[name] = dumps_yaml({"stages": to_lockfile(stage)}).removeprefix("stages:\n")
             self.write_lock()
+
+    def accept(self, name: str, outputs: Contents, entry: str) -> None:
+        """Fetch the outputs of a stage that ran in another folder, and take over its entry in dvc.lock."""
+        stage = self.stages[name]
+        self.release(name)
+
+        def save() -> None:
+            StageLoader.fill_from_lock(stage, parse_yaml(entry, "dvc.lock")[name])
+            if enters_run_cache(stage):
+                self.repo.stage_cache.save(stage)
+
+        self.receive(outputs)
+        with self.repo.lock:
+            self.guard(name, save)
+            self.entries[name] = entry
+            self.write_lock()
+
+    def send(self, paths: list[str]) -> Contents:
+        contents: Contents = self.guard("dvc remote", lambda: self.transfer.send(paths))
+        return contents
+
+    def receive(self, contents: Contents) -> None:
+        with self.repo.lock:
+            self.guard("dvc remote", lambda: self.transfer.receive(contents))
+
+    def send_run_cache(self) -> None:
+        self.guard("dvc remote", lambda: self.transfer.send_run_cache())
+
+    @cached_property
+    def transfer(self) -> Transfer:
+        return Transfer(self.repo)
+
+    def remote_config(self) -> dict[str, Any]:
+        """The settings by which a copy of the workspace, without git, finds the remote."""
+        name = self.remote()
+        return {
+            "core": {"no_scm": True, "remote": name},
+            "remote": {name: dict(self.repo.config["remote"][name])},
+        }
 
     def write_lock(self) -> None:
         """Write dvc.lock as a whole, if it changes."""
@@ -127,7 +200,7 @@ class Repository:
     def guard(self, name: str, work: Callable[[], Any]) -> Any:
         """Do some work of DVC, in the root folder, as DVC needs it, and with one line about an error."""
         try:
-            with contextlib.chdir(self.root):
+            with ONE_AT_A_TIME, contextlib.chdir(self.root):
                 return work()
         except RunCacheNotFoundError:
             raise
@@ -141,8 +214,17 @@ class Repository:
 
     def fetch(self, names: list[str]) -> None:
         """Fetch the outputs of these stages from the remote into the cache."""
-        with contextlib.chdir(self.root):
+        with ONE_AT_A_TIME, contextlib.chdir(self.root):
             self.repo.fetch(targets=names, run_cache=True)
+
+
+def enters_run_cache(stage: Any) -> bool:
+    """As DVC decides: an output that is in git and no metric keeps its stage out."""
+    return all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs)
+
+
+def within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
 
 
 def reasons_of(stage: Any) -> Iterator[str]:

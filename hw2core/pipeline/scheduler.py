@@ -6,13 +6,14 @@ that it reads from are recorded. Stages on the longest remaining path come first
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from hw2core.engine.instructions import set_instructions
 from hw2core.errors import UserError
@@ -24,9 +25,13 @@ from hw2core.pipeline.estimate import longest_paths
 from hw2core.pipeline.repository import Repository, one_line
 from hw2core.pipeline.run_lock import Interrupted, only_run, signals_raise
 from hw2core.pipeline.slots import assign_gpus, count_slots, visible_gpus
-from hw2core.progress import VARIABLE
 from hw2core.settings.models import Engine
 from hw2core.threads import thread_variables
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+    from hw2core.pipeline.worker import Workspace
 
 Outcome = Literal["ran", "restored", "unchanged"]
 
@@ -50,11 +55,12 @@ def reproduce(layout: Layout, engine: Engine, jobs: str, cluster: str | None = N
             outcomes = Counter[Outcome]()
             if todo:
                 fetch(repository, todo)
-                with open_cluster(layout, cluster, min(slots, len(todo))) as client:
-                    # Workers of a running cluster see the GPUs that they were started with.
-                    gpus_of_slot = [] if cluster else assign_gpus(gpus, slots)
-                    run = Run(layout, engine, repository, client, gpus_of_slot)
-                    outcomes = run.execute(todo)
+                run = Run(layout, engine, repository)
+                if cluster:
+                    run_on_cluster(run, todo, cluster, slots)
+                else:
+                    run_here(run, todo, gpus, slots)
+                outcomes = run.outcomes
             repository.write_lock()
             changed = Repository(layout.root).stale() if todo else []
     except Interrupted as interruption:
@@ -65,10 +71,35 @@ def reproduce(layout: Layout, engine: Engine, jobs: str, cluster: str | None = N
         print(f"Files changed during the run, and {', '.join(changed)} are stale again: run it again.")
 
 
-def open_cluster(layout: Layout, address: str | None, slots: int) -> Any:
-    from hw2core.pipeline.cluster import connected_client, local_client  # importing Dask takes a second
+def run_here(run: "Run", todo: list[str], gpus: list[str], slots: int) -> None:
+    from hw2core.pipeline.cluster import local_client, registered  # importing Dask takes a second
 
-    return connected_client(address, layout.root) if address else local_client(slots, ATTEMPTS)
+    slots = min(slots, len(todo))
+    with local_client(slots, ATTEMPTS) as client, registered(client, run.workspace(assign_gpus(gpus, slots))):
+        run.execute(todo, client)
+
+
+def run_on_cluster(run: "Run", todo: list[str], address: str, slots: int) -> None:
+    from hw2core.pipeline.cluster import connected_client, registered, see
+    from hw2core.pipeline.own_workspace import PROGRESS_TOPIC
+
+    with connected_client(address) as client:
+        if see(client, run.layout.root):
+            # Its workers see the GPUs that they were started with.
+            with registered(client, run.workspace([])):
+                run.execute(todo, client)
+            return
+        if run.repository.remote() is None:
+            raise UserError(
+                f"--cluster {address}: its workers do not see {run.layout.root}, and there is no DVC remote "
+                "through which files could pass; name one by `dvc remote add --default` (docs/scale.md)"
+            )
+        if here := [name for name in todo if run.repository.kept(name)]:
+            print("Stages that read files of this machine run here first.", flush=True)
+            run_here(run, here, [], slots)
+        with registered(client, run.own_workspace()):
+            client.subscribe_topic(PROGRESS_TOPIC, run.show_progress)
+            run.execute([name for name in todo if name not in here], client, separate=True)
 
 
 def fetch(repository: Repository, todo: list[str]) -> None:
@@ -103,18 +134,11 @@ def report(layout: Layout, stages: int, todo: int, outcomes: Counter[Outcome], s
 class Run:
     """The stages of one run."""
 
-    def __init__(
-        self,
-        layout: Layout,
-        engine: Engine,
-        repository: Repository,
-        client: Any,
-        gpus_of_slot: list[list[str]],
-    ) -> None:
-        self.layout, self.repository, self.client = layout, repository, client
-        self.gpus = {str(slot): ",".join(gpus) for slot, gpus in enumerate(gpus_of_slot) if gpus}
+    def __init__(self, layout: Layout, engine: Engine, repository: Repository) -> None:
+        self.layout, self.repository = layout, repository
         self.environment = {
             "PYTHONUNBUFFERED": "1",  # so that a log can be followed while its stage runs
+            "DVC_ROOT": os.environ.get("DVC_ROOT", str(layout.root)),
             **thread_variables(engine.threads),
         }
         set_instructions(engine.cpu_isa, self.environment)
@@ -124,10 +148,28 @@ class Run:
         self.names: dict[str, str] = {}
         """The stage of each Dask key."""
 
-    def execute(self, todo: list[str]) -> Counter[Outcome]:
-        """Run each stage of `todo` once those that it reads from are finished. Return the number of each outcome."""
+    def workspace(self, gpus_of_slot: list[list[str]]) -> "Workspace":
+        """For workers that see the workspace of this run."""
+        from hw2core.pipeline.worker import Workspace
+
+        gpus = {str(slot): ",".join(gpus) for slot, gpus in enumerate(gpus_of_slot) if gpus}
+        return Workspace(self.layout.root, self.environment, gpus)
+
+    def own_workspace(self) -> "Workspace":
+        """For workers that need a copy of the workspace."""
+        from hw2core.pipeline.own_workspace import OwnWorkspace, pack
+
+        code = pack(self.layout.root, self.repository.sources)
+        return OwnWorkspace(code, self.repository.remote_config(), self.layout.root, self.environment, {})
+
+    def execute(self, todo: list[str], client: "Client", separate: bool = False) -> None:
+        """Run each stage of `todo` once those that it reads from are finished.
+
+        Workers are `separate` if files pass between this workspace and theirs through the DVC remote.
+        """
         from distributed import as_completed
 
+        self.client, self.separate = client, separate
         stages, upstream = len(self.repository.stages), self.repository.upstream
         print(f"{len(todo)} of {stages} stages to do, up to {self.capacity()} at a time.", flush=True)
         self.paths = longest_paths(todo, upstream, self.costs.seconds)
@@ -141,7 +183,6 @@ class Run:
                     self.start(max(ready, key=self.paths.__getitem__))
                 if self.names:
                     self.finish(next(self.running))
-        return self.outcomes
 
     def capacity(self) -> int:
         """How many stages can run at a time. One waits for a worker while there is none."""
@@ -165,19 +206,24 @@ class Run:
         from hw2core.pipeline.worker import Task, run
 
         self.attempts[name] += 1
+        sent = self.repository.send(sorted(self.repository.inputs(name))) if self.separate else {}
+        kept = self.repository.kept(name)
         task = Task(
-            self.repository.stages[name].cmd,
-            self.layout.root,
-            self.log(name),
-            tuple(self.repository.outputs(name)),
-            self.environment,
-            {VARIABLE: str(self.display.progress_file(name))},
-            self.gpus,
+            name=name,
+            command=self.repository.stages[name].cmd,
+            log=self.path(self.log(name)),
+            progress=self.path(self.display.progress_file(name)),
+            outputs=tuple(path for path in self.repository.outputs(name) if path not in kept),
+            inputs=sent,
         )
         key = f"{name} {self.attempts[name]}"
         future = self.client.submit(run, task, key=key, pure=False, priority=self.paths[name])
         self.names[key] = name
         self.running.add(future)
+
+    def path(self, path: Path) -> str:
+        """A path below the workspace, as the workers read it."""
+        return str(path.relative_to(self.layout.runs.parent) if self.separate else path)
 
     def finish(self, future: Any) -> None:
         """Record the result of a stage, or end the run."""
@@ -188,6 +234,8 @@ class Run:
             raise SystemExit(f"hw2: {name}: {one_line(error)}") from None
         finally:
             future.release()
+        if self.separate:
+            write_whole(self.log(name), answer["log"])
         if answer["status"] < 0 and self.attempts[name] < ATTEMPTS:
             self.display.say(name, f"was killed by signal {-answer['status']} and starts again")
             self.submit(name)
@@ -195,11 +243,19 @@ class Run:
             self.display.say(name, f"failed after {answer['seconds']:.0f} s")
             raise failure(name, self.log(name), answer["status"])
         else:
-            self.repository.record(name)
+            if self.separate:
+                self.repository.accept(name, answer["outputs"], answer["entry"])
+            else:
+                self.repository.record(name)
             self.costs.note(name, answer)
             self.unfinished.remove(name)
             self.outcomes["ran"] += 1
             self.display.ends(name, f"done in {answer['seconds']:.0f} s", answer["seconds"])
+
+    def show_progress(self, event: tuple[float, dict[str, str]]) -> None:
+        """A worker with its own workspace says how far a stage is."""
+        _, message = event
+        write_whole(self.display.progress_file(message["stage"]), message["progress"].encode())
 
     def log(self, name: str) -> Path:
         return self.layout.runs / "logs" / f"{name.replace('/', '_')}.log"

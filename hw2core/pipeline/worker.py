@@ -1,43 +1,47 @@
-"""What a Dask worker does with a stage: it passes the command to its fork server and waits."""
+"""What a Dask worker does with a stage: it passes the command to a fork server and waits."""
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from distributed import Worker, get_worker
+from distributed import Worker, WorkerPlugin, get_worker
 
 from hw2core.pipeline.fork_server import Answer, Request
+from hw2core.pipeline.transfer import Contents
+from hw2core.progress import VARIABLE
 
 MODULE = "hw2core.pipeline.fork_server"
+NAME = "hw2core"
+"""Of the plugin."""
+TICK = 2.0  # seconds between two looks at a running stage
 
 
 @dataclass(frozen=True)
 class Task:
-    """A stage as a worker runs it."""
+    """A stage as a worker runs it. Paths are absolute, or relative to the worker's workspace."""
 
+    name: str
     command: str
-    folder: Path
-    log: Path
+    log: str
+    progress: str
+    """The file into which it writes how far it is."""
     outputs: tuple[str, ...]
     """Removed before the command runs."""
-    environment: Mapping[str, str]
-    """Of all stages: libraries are loaded with it."""
-    own_environment: Mapping[str, str]
-    """Of this stage alone."""
-    gpus: Mapping[str, str]
-    """For each worker of this machine, by name, the value of CUDA_VISIBLE_DEVICES."""
+    inputs: Contents = field(default_factory=dict)
+    """What it reads that other stages wrote, if the worker has to fetch it."""
 
 
 class ForkServer:
     """A running fork server, in a process group of its own, which Ctrl-C does not reach."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
-        self.folder, self.environment = folder, environment
+        self.environment = environment
         self.process = subprocess.Popen(
             [sys.executable, "-m", MODULE],
             cwd=folder,
@@ -48,22 +52,17 @@ class ForkServer:
             process_group=0,
         )
 
-    def serves(self, folder: Path, environment: dict[str, str]) -> bool:
-        """Whether it is alive and has the environment in which libraries are loaded."""
-        same = (self.folder, self.environment) == (folder, environment)
-        return same and self.process.poll() is None
+    def alive(self) -> bool:
+        return self.process.poll() is None
 
-    def run(self, task: Task) -> Answer:
+    def run(self, request: Request, tick: Callable[[], None]) -> Answer:
+        """Run a stage, and call `tick` now and then until it ends."""
         assert self.process.stdin
         assert self.process.stdout
-        request: Request = {
-            "command": task.command,
-            "folder": str(task.folder),
-            "log": str(task.log),
-            "environment": {**self.environment, **task.own_environment},
-        }
         self.process.stdin.write(f"{json.dumps(request)}\n")
         self.process.stdin.flush()
+        while not select.select([self.process.stdout], [], [], TICK)[0]:
+            tick()
         line = self.process.stdout.readline()
         if not line:  # it was killed, and its stage with it
             self.close()
@@ -81,32 +80,62 @@ class ForkServer:
         self.process.stdout.close()
 
 
-FORK_SERVERS: dict[str, ForkServer] = {}
-"""Of each worker in this process, by address."""
+class Workspace(WorkerPlugin):
+    """The folder in which a worker runs the stages of one run: that of the run itself, if the worker sees it."""
+
+    name = NAME
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], gpus: Mapping[str, str]) -> None:
+        """`gpus` has for each worker of this machine, by name, the value of CUDA_VISIBLE_DEVICES."""
+        self.folder, self.environment, self.gpus = folder, dict(environment), gpus
+
+    def setup(self, worker: Worker) -> None:
+        self.worker = worker
+        # A worker with several threads runs as many stages at a time, each in a fork server of its own.
+        self.servers: list[ForkServer] = []
+        self.idle: list[ForkServer] = []
+
+    def teardown(self, worker: Worker) -> None:
+        """End the stages that run."""
+        for server in self.servers:
+            server.close()
+
+    def run(self, task: Task) -> Answer:
+        for path in (self.folder / output for output in task.outputs):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        progress = self.folder / task.progress
+        progress.parent.mkdir(parents=True, exist_ok=True)
+        server = self.server()
+        request: Request = {
+            "command": task.command,
+            "folder": str(self.folder),
+            "log": str(self.folder / task.log),
+            "environment": {**server.environment, VARIABLE: str(progress)},
+        }
+        answer = server.run(request, lambda: self.tick(task))
+        self.idle.append(server)
+        return answer
+
+    def tick(self, task: Task) -> None:
+        """A stage still runs."""
+
+    def server(self) -> ForkServer:
+        while self.idle:
+            if (server := self.idle.pop()).alive():
+                return server
+        environment = {**os.environ, **self.environment}
+        if (gpus := self.gpus.get(str(self.worker.name))) is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = gpus
+        # Commands call `python`: it must be the one of this environment.
+        environment["PATH"] = os.pathsep.join(
+            [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
+        )
+        self.servers.append(server := ForkServer(self.folder, environment))
+        return server
 
 
 def run(task: Task) -> Answer:
     """Run a stage on this worker."""
-    worker = get_worker()
-    gpus = task.gpus.get(str(worker.name))
-    environment = {**os.environ, **task.environment} | (
-        {} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus}
-    )
-    environment["PATH"] = os.pathsep.join(
-        [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
-    )  # commands call `python`: it must be the one of this environment
-    environment["DVC_ROOT"] = environment.get("DVC_ROOT", str(task.folder))
-    server = FORK_SERVERS.get(worker.address)
-    if server is None or not server.serves(task.folder, environment):
-        if server:
-            server.close()
-        server = FORK_SERVERS[worker.address] = ForkServer(task.folder, environment)
-    for path in map(Path, task.outputs):
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-    return server.run(task)
-
-
-def end_stages(dask_worker: Worker) -> None:
-    """End the stage that runs on this worker, and its fork server."""
-    if server := FORK_SERVERS.pop(dask_worker.address, None):
-        server.close()
+    workspace = get_worker().plugins[NAME]
+    assert isinstance(workspace, Workspace)
+    return workspace.run(task)
