@@ -23,6 +23,9 @@ from distributed import Client
 from kill import make_clone
 
 PYTHON = sys.executable
+DASK = [PYTHON, "-m", "dask"]
+SCHEDULER = "--host 127.0.0.1 --port 0 --no-dashboard"
+WORKER = "--nthreads 1 --no-nanny --no-dashboard"
 
 
 def main() -> None:
@@ -73,27 +76,21 @@ class Cluster:
     def __init__(self, folder: Path, homes: list[Path]) -> None:
         self.folder, self.homes = folder, homes
         self.file = folder / "scheduler.json"
-        scheduler = ["scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(self.file)]
-        self.scheduler = self.dask([*scheduler, "--no-dashboard"], folder, dict(os.environ))
+        self.scheduler = subprocess.Popen(
+            [*DASK, "scheduler", *SCHEDULER.split(), "--scheduler-file", str(self.file)],
+            cwd=folder,
+            stderr=subprocess.DEVNULL,
+        )
         while not self.file.exists():
             time.sleep(0.1)
         self.client = Client(scheduler_file=str(self.file))
         self.workers = {home.name: self.worker(home) for home in homes}
 
-    def dask(
-        self, arguments: list[str], folder: Path, environment: dict[str, str]
-    ) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            arguments_of(arguments), cwd=folder, env=environment, stderr=subprocess.DEVNULL
-        )
-
     def worker(self, home: Path) -> subprocess.Popen[bytes]:
         hidden = [self.folder / "run", self.folder / "alone", *(each for each in self.homes if each != home)]
         mounts = " && ".join(f"mount -t tmpfs none {path}" for path in hidden)
-        start = arguments_of(
-            ["worker", "--scheduler-file", str(self.file), "--name", home.name, "--nthreads", "1"]
-            + ["--no-nanny", "--no-dashboard", "--local-directory", str(home / "scratch")]
-        )
+        start = [*DASK, "worker", *WORKER.split(), "--name", home.name, "--scheduler-file", str(self.file)]
+        start += ["--local-directory", str(home / "scratch")]
         # The shell makes way for the worker, so that a kill reaches the worker itself.
         return subprocess.Popen(
             [
@@ -148,13 +145,10 @@ class Cluster:
         }
 
     def close(self) -> None:
+        self.client.close()
         for process in (*self.workers.values(), self.scheduler):
             process.kill()
             process.wait()
-
-
-def arguments_of(dask: list[str]) -> list[str]:
-    return [PYTHON, "-m", "dask", *dask]
 
 
 if __name__ == "__main__":
