@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import dask
@@ -19,7 +20,7 @@ THIS_MACHINE = "127.0.0.1:0"
 
 
 @contextmanager
-def local_client(slots: int, attempts: int) -> Iterator[Client]:
+def local_client(slots: int, attempts: int, dashboard: bool = False) -> Iterator[Client]:
     """A cluster on this machine, with one worker for each stage that runs at a time.
 
     The workers are threads of this process: their stages have processes of their own, which fork servers fork.
@@ -31,7 +32,7 @@ def local_client(slots: int, attempts: int) -> Iterator[Client]:
             threads_per_worker=1,
             processes=False,
             memory_limit=0,
-            scheduler_kwargs={"dashboard": False, "dashboard_address": THIS_MACHINE},
+            scheduler_kwargs={"dashboard": dashboard, "dashboard_address": THIS_MACHINE},
             worker_dashboard_address=THIS_MACHINE,
             silence_logs="ERROR",
         ) as cluster,
@@ -52,6 +53,13 @@ def connected_client(address: str) -> Iterator[Client]:
             print(f"Waiting for a worker of {address}.", flush=True)
             client.wait_for_workers(1)
         yield client
+
+
+def show_dashboard(client: Client) -> None:
+    """Print where Dask shows what its workers do."""
+    if find_spec("bokeh") is None:
+        raise UserError("--dashboard needs the package bokeh: pip install bokeh")
+    print(f"Dask's dashboard: {client.dashboard_link}", flush=True)
 
 
 def see(client: Client, root: Path) -> bool:

@@ -121,6 +121,11 @@ class Repository:
                 found = found.union(*(self.inputs(self.sources[path]) for path in related))
         return found
 
+    def reads(self, name: str, key: str) -> bool:
+        """Whether a stage depends on this key of params.yaml by name."""
+        deps = self.stages[name].deps
+        return any(isinstance(dep, ParamsDependency) and key in dep.params for dep in deps)
+
     @cached_property
     def sources(self) -> dict[str, str]:
         """The stage of each output."""

@@ -15,10 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import psutil  # type: ignore[import-untyped]
+
 from hw2core.engine.instructions import set_instructions
 from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.layout import Layout
+from hw2core.pipeline.capacity import Capacity
 from hw2core.pipeline.display import Display
 from hw2core.pipeline.dvc_files import repair_dvc_files
 from hw2core.pipeline.estimate import longest_paths
@@ -39,7 +42,9 @@ ATTEMPTS = 3
 """How often a stage is started that is killed, or whose worker is."""
 
 
-def reproduce(layout: Layout, engine: Engine, jobs: str, cluster: str | None = None) -> None:
+def reproduce(
+    layout: Layout, engine: Engine, jobs: str, cluster: str | None = None, dashboard: bool = False
+) -> None:
     """Bring the workspace up to date, on this machine with `jobs` stages in parallel (a number, or auto) or on a cluster.
 
     A stage that fails stops all others and ends the process, with status 2 for bad input, else 1.
@@ -57,9 +62,9 @@ def reproduce(layout: Layout, engine: Engine, jobs: str, cluster: str | None = N
                 fetch(repository, todo)
                 run = Run(layout, engine, repository)
                 if cluster:
-                    run_on_cluster(run, todo, cluster, slots)
+                    run_on_cluster(run, todo, cluster, slots, dashboard)
                 else:
-                    run_here(run, todo, gpus, slots)
+                    run_here(run, todo, gpus, slots, dashboard)
                 outcomes = run.outcomes
             repository.write_lock()
             changed = Repository(layout.root).stale() if todo else []
@@ -71,19 +76,30 @@ def reproduce(layout: Layout, engine: Engine, jobs: str, cluster: str | None = N
         print(f"Files changed during the run, and {', '.join(changed)} are stale again: run it again.")
 
 
-def run_here(run: "Run", todo: list[str], gpus: list[str], slots: int) -> None:
-    from hw2core.pipeline.cluster import local_client, registered  # importing Dask takes a second
+def run_here(run: "Run", todo: list[str], gpus: list[str], slots: int, dashboard: bool) -> None:
+    from hw2core.pipeline.cluster import (  # importing Dask takes a second
+        local_client,
+        registered,
+        show_dashboard,
+    )
 
     slots = min(slots, len(todo))
-    with local_client(slots, ATTEMPTS) as client, registered(client, run.workspace(assign_gpus(gpus, slots))):
-        run.execute(todo, client)
+    workspace = run.workspace(assign_gpus(gpus, slots))
+    with local_client(slots, ATTEMPTS, dashboard) as client, registered(client, workspace):
+        if dashboard:
+            show_dashboard(client)
+        run.execute(todo, client, psutil.virtual_memory().available)
 
 
-def run_on_cluster(run: "Run", todo: list[str], address: str, slots: int) -> None:
-    from hw2core.pipeline.cluster import connected_client, registered, see
+def run_on_cluster(run: "Run", todo: list[str], address: str, slots: int, dashboard: bool) -> None:
+    from hw2core.pipeline.cluster import connected_client, registered, see, show_dashboard
+    from hw2core.pipeline.deploy import deployed_client
     from hw2core.pipeline.own_workspace import PROGRESS_TOPIC
 
-    with connected_client(address) as client:
+    by_file = address.endswith((".yaml", ".yml"))
+    with deployed_client(Path(address)) if by_file else connected_client(address) as client:
+        if dashboard:
+            show_dashboard(client)
         if see(client, run.layout.root):
             # Its workers see the GPUs that they were started with.
             with registered(client, run.workspace([])):
@@ -96,7 +112,7 @@ def run_on_cluster(run: "Run", todo: list[str], address: str, slots: int) -> Non
             )
         if here := [name for name in todo if run.repository.kept(name)]:
             print("Stages that read files of this machine run here first.", flush=True)
-            run_here(run, here, [], slots)
+            run_here(run, here, [], slots, dashboard=False)
         with registered(client, run.own_workspace()):
             client.subscribe_topic(PROGRESS_TOPIC, run.show_progress)
             run.execute([name for name in todo if name not in here], client, separate=True)
@@ -162,34 +178,38 @@ class Run:
         code = pack(self.layout.root, self.repository.sources)
         return OwnWorkspace(code, self.repository.remote_config(), self.layout.root, self.environment, {})
 
-    def execute(self, todo: list[str], client: "Client", separate: bool = False) -> None:
+    def execute(self, todo: list[str], client: "Client", memory: float = 0.0, separate: bool = False) -> None:
         """Run each stage of `todo` once those that it reads from are finished.
 
-        Workers are `separate` if files pass between this workspace and theirs through the DVC remote.
+        `memory` limits what runs at a time; 0: nothing does. Workers are `separate` if files pass between this workspace and theirs through the DVC remote.
         """
         from distributed import as_completed
 
         self.client, self.separate = client, separate
+        on_device = {name for name in todo if self.repository.reads(name, "engine.device")}
+        self.capacity = Capacity(client, on_device, self.costs.memory, memory)
+        slots = self.capacity.stages
         stages, upstream = len(self.repository.stages), self.repository.upstream
-        print(f"{len(todo)} of {stages} stages to do, up to {self.capacity()} at a time.", flush=True)
+        print(f"{len(todo)} of {stages} stages to do, up to {slots} at a time.", flush=True)
         self.paths = longest_paths(todo, upstream, self.costs.seconds)
         self.unfinished, self.waiting = set(todo), list(todo)
         self.running = as_completed()
         progress = self.layout.runs / "progress"
         progress.mkdir(parents=True, exist_ok=True)
-        with Display(todo, upstream, self.costs.seconds, self.capacity(), progress) as self.display:
+        with Display(todo, upstream, self.costs.seconds, slots, progress) as self.display:
             while self.unfinished:
-                while (ready := self.ready()) and len(self.names) < self.capacity():
-                    self.start(max(ready, key=self.paths.__getitem__))
+                while (name := self.next_stage()) is not None:
+                    self.start(name)
                 if self.names:
                     self.finish(next(self.running))
 
-    def capacity(self) -> int:
-        """How many stages can run at a time. One waits for a worker while there is none."""
-        return max(1, sum(self.client.nthreads().values()))
-
-    def ready(self) -> list[str]:
-        return [name for name in self.waiting if not self.repository.upstream[name] & self.unfinished]
+    def next_stage(self) -> str | None:
+        """Of the stages that can start now, the one on the longest path."""
+        self.capacity.refresh()
+        upstream, running = self.repository.upstream, list(self.names.values())
+        ready = [name for name in self.waiting if not upstream[name] & self.unfinished]
+        fitting = [name for name in ready if self.capacity.fits(name, running)]
+        return max(fitting, key=self.paths.__getitem__, default=None)
 
     def start(self, name: str) -> None:
         self.waiting.remove(name)
@@ -217,7 +237,9 @@ class Run:
             inputs=sent,
         )
         key = f"{name} {self.attempts[name]}"
-        future = self.client.submit(run, task, key=key, pure=False, priority=self.paths[name])
+        future = self.client.submit(
+            run, task, key=key, pure=False, priority=self.paths[name], **self.capacity.requirements(name)
+        )
         self.names[key] = name
         self.running.add(future)
 
@@ -273,6 +295,10 @@ class Costs:
     @property
     def seconds(self) -> dict[str, float]:
         return {name: cost["seconds"] for name, cost in self.known.items()}
+
+    @property
+    def memory(self) -> dict[str, float]:
+        return {name: cost["memory"] for name, cost in self.known.items()}
 
     def note(self, name: str, answer: Mapping[str, float]) -> None:
         self.known[name] = {key: round(answer[key], 2) for key in ("seconds", "cpu_seconds", "memory")}

@@ -39,7 +39,9 @@ STAGES = """\
     deps: [out, script.txt]
     outs: [out-of-all]
 """
-STAGES = STAGES.replace("cat out/a/list > out/read", "mkdir -p out; cat out/a/list > out/read; echo {} > out/metrics.json")
+STAGES = STAGES.replace(
+    "cat out/a/list > out/read", "mkdir -p out; cat out/a/list > out/read; echo {} > out/metrics.json"
+)
 
 
 @pytest.fixture(autouse=True)
