@@ -26,7 +26,12 @@ def local_client(slots: int, attempts: int, dashboard: bool = False) -> Iterator
     The workers are threads of this process: their stages have processes of their own, which fork servers fork.
     """
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": attempts - 1}),
+        dask.config.set(
+            {
+                "distributed.scheduler.allowed-failures": attempts - 1,
+                "distributed.dashboard.link": "http://127.0.0.1:{port}/status",
+            }
+        ),
         LocalCluster(
             n_workers=slots,
             threads_per_worker=1,
