@@ -162,15 +162,21 @@ class Repository:
             self.write_lock()
 
     def send(self, paths: list[str]) -> Contents:
-        contents: Contents = self.guard("dvc remote", lambda: self.transfer.send(paths))
+        contents: Contents = self.through_remote(lambda: self.transfer.send(paths))
         return contents
 
     def receive(self, contents: Contents) -> None:
         with self.repo.lock:
-            self.guard("dvc remote", lambda: self.transfer.receive(contents))
+            self.through_remote(lambda: self.transfer.receive(contents))
 
     def send_run_cache(self) -> None:
-        self.guard("dvc remote", lambda: self.transfer.send_run_cache())
+        self.through_remote(lambda: self.transfer.send_run_cache())
+
+    def through_remote(self, work: Callable[[], Any]) -> Any:
+        try:
+            return self.guard("dvc", work)
+        except Exception as error:  # of any library of a remote
+            raise UserError(f"the DVC remote {self.remote()}: {one_line(error)}") from None
 
     @cached_property
     def transfer(self) -> Transfer:

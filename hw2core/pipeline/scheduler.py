@@ -238,7 +238,13 @@ class Run:
         )
         key = f"{name} {self.attempts[name]}"
         future = self.client.submit(
-            run, task, key=key, pure=False, priority=self.paths[name], **self.capacity.requirements(name)
+            run,
+            task,
+            key=key,
+            pure=False,
+            priority=self.paths[name],
+            retries=ATTEMPTS - 1,  # if a worker cannot fetch or send files
+            **self.capacity.requirements(name),
         )
         self.names[key] = name
         self.running.add(future)

@@ -115,6 +115,13 @@ def test_without_a_remote_it_is_one_line_and_nothing_runs(tmp_path: Path, separa
     assert not (layout.root / "raw" / "more").exists()
 
 
+def test_a_remote_that_does_not_answer_is_one_line(tmp_path: Path, separate: str) -> None:
+    (tmp_path / "remote").write_text("not a folder")
+    layout = toy(tmp_path / "toy", stage("a") + stage("b", deps="a"), remote=tmp_path / "remote")
+    with pytest.raises(SystemExit, match=r"^hw2: a: the DVC remote shared: .*remote.*$"):
+        reproduce(layout, ENGINE, "1", separate)
+
+
 def test_a_worker_with_other_libraries_is_named(
     tmp_path: Path, separate: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
