@@ -102,6 +102,7 @@ class Workspace(WorkerPlugin):
 
     def run(self, task: Task) -> Answer:
         for path in (self.folder / output for output in task.outputs):
+            path.parent.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
         progress = self.folder / task.progress
         progress.parent.mkdir(parents=True, exist_ok=True)
