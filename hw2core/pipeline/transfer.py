@@ -64,10 +64,18 @@ class Transfer:
         return {member for _, _, member in Tree.load(self.cache, info)} if info.isdir else set()
 
     def copy(self, source: Any, target: Any, infos: set[HashInfo]) -> None:
-        if infos and (failed := transfer(source, target, infos).failed):
-            raise UserError(
-                f"{len(failed)} of {len(infos)} files could not be copied to or from the DVC remote"
-            )
+        if not infos:
+            return
+        # It remembers listings of folders, in which what other machines have sent since is missing.
+        self.remote.fs.fs.invalidate_cache()
+        if failed := transfer(source, target, infos, validate_status=refuse_missing).failed:
+            raise UserError(f"{len(failed)} of {len(infos)} files could not be copied")
 
     def absolute(self, path: str) -> str:
         return str(Path(self.repo.root_dir) / path)
+
+
+def refuse_missing(status: Any) -> None:
+    """Without it, files that neither side has are passed over."""
+    if status.missing:
+        raise UserError(f"{len(status.missing)} files are missing: {', '.join(map(str, status.missing))}")
