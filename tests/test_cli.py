@@ -522,7 +522,7 @@ def test_an_interrupt_ends_with_130_and_one_line(
     ],
 )
 def test_errors_of_torch_that_a_user_can_fix_are_one_line(name: str, module: str, said: str | None) -> None:
-    found = cli.explain(type(name, (Exception,), {"__module__": module})("two\nlines"))
+    found = cli.errors.explain(type(name, (Exception,), {"__module__": module})("two\nlines"))
     assert (found or "").startswith(said or "")
     assert (found is None) == (said is None)
     assert "\n" not in (found or "")
@@ -567,7 +567,7 @@ def test_the_threads_of_params_are_set_before_a_stage_is_imported(
 
 
 def test_the_package_under_test_is_this_repositorys() -> None:
-    assert Path(cli.__file__).parents[1] == ROOT
+    assert Path(cli.__file__).parents[2] == ROOT
 
 
 def test_a_stage_command_passes_its_arguments_on(hw2: Hw2, monkeypatch: pytest.MonkeyPatch) -> None:

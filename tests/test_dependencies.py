@@ -69,7 +69,7 @@ def test_nothing_is_stale_at_first(workspace: Path) -> None:
         (
             [
                 "progress.py",
-                "cli.py",
+                "cli/pipeline.py",
                 "pipeline/scheduler.py",
                 "settings/validation.py",
                 "gate/rules.py",

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.filterwarnings("default")
 
 SHELL = (
     "hw2core/__main__.py",
-    "hw2core/cli.py",
+    "hw2core/cli/",
     "hw2core/engine/instructions.py",
     "hw2core/errors.py",
     "hw2core/layout.py",

@@ -1,0 +1,83 @@
+"""Commands that measure and compare."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hw2core.errors import UserError
+from hw2core.layout import find_workspace
+from hw2core.stages.dispatch import run_stage
+
+app = typer.Typer()
+PANEL = "Results"
+
+
+@app.command(rich_help_panel=PANEL)
+def score(
+    predictions: Annotated[str, typer.Argument(metavar="PRED.csv", help="Predictions: image_name,label.")],
+    labels: Annotated[str, typer.Argument(metavar="LABELS.csv", help="True labels: image_name,label.")],
+) -> None:
+    """Compare predictions with labels; every labeled image counts."""
+    from hw2core.stages.score import score
+
+    score(predictions, labels)
+
+
+judge = typer.Typer(help="Evaluate any folder or archive of images as the pipeline evaluates its own.")
+app.add_typer(judge, name="judge", rich_help_panel=PANEL)
+Judged = Annotated[str, typer.Argument(metavar="IMAGES", help="A folder or archive of images.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@judge.command("fid")
+def judge_fid(
+    fake: Annotated[str, typer.Argument(metavar="FAKE", help="A folder or archive of generated images.")],
+    real: Annotated[str, typer.Argument(metavar="REAL", help="A folder or archive of real ones.")],
+    digits: Annotated[
+        str,
+        typer.Option(
+            "--digits",
+            help="Compare 28x28 digits by the features of this domain's classifier instead of Inception.",
+        ),
+    ] = "",
+    faces: Annotated[
+        bool,
+        typer.Option(
+            "--faces", help="Compare by the features of the network train_face_features instead of Inception."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """FID, KID, precision, recall and inception score of generated images against real ones."""
+    run_stage("judge", "fid", fake, real, digits, faces, as_json)
+
+
+@judge.command("faces")
+def judge_faces(images: Judged, as_json: AsJson = False) -> None:
+    """Face detection rate: the percentage of images in which dlib's detector finds exactly one face."""
+    run_stage("judge", "faces", images, as_json)
+
+
+@judge.command("digits")
+def judge_digits(
+    images: Judged,
+    domain: Annotated[str, typer.Option("--domain", help="The domain whose classifier reads them.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Digit accuracy: the percentage of images, named as 7_001.png, that a classifier reads as their digit."""
+    run_stage("judge", "digits", images, domain, as_json)
+
+
+@app.command(rich_help_panel=PANEL)
+def gate(
+    base: Annotated[str, typer.Option("--base", help="A git revision: a branch, a tag, a commit.")] = "main",
+    markdown: Annotated[bool, typer.Option("--md", help="Print Markdown, for a comment.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the metrics with those of a git revision by the rules of gate.yaml: 0 as good, 1 worse, 2 missing."""
+    from hw2core.gate import gate
+
+    if markdown and as_json:
+        raise UserError("--md and --json: one of the two")
+    sys.exit(gate(find_workspace(), base, "markdown" if markdown else "json" if as_json else "table"))
