@@ -51,8 +51,7 @@ def main() -> None:
             start = time.monotonic()
             subprocess.run(command(given.jobs), cwd=clone, check=True, stdout=subprocess.DEVNULL)
             duration = time.monotonic() - start
-            locks[name] = hashlib.sha256((clone / "dvc.lock").read_bytes()).hexdigest()
-            print(f"{name}: finished in {duration:.0f} s, dvc.lock {locks[name]}", flush=True)
+            locks[name] = print_lock(clone, duration)
             shutil.rmtree(clone)
     same = len(set(locks.values())) == 1
     print("the three dvc.lock files are identical" if same else "the dvc.lock files DIFFER")
@@ -73,6 +72,13 @@ def make_clone(clone: Path, profile: str | None) -> Path:
         apply = [sys.executable, "-m", "hw2core", "profile", profile]
         subprocess.run(apply, cwd=clone, check=True, stdout=subprocess.DEVNULL)
     return clone
+
+
+def print_lock(clone: Path, seconds: float) -> str:
+    """Print and return the SHA-256 of a clone's dvc.lock."""
+    lock = hashlib.sha256((clone / "dvc.lock").read_bytes()).hexdigest()
+    print(f"{clone.name}: finished in {seconds:.0f} s, dvc.lock {lock}", flush=True)
+    return lock
 
 
 def run_and_kill(clone: Path, jobs: str, pause: float) -> str:

@@ -10,7 +10,6 @@ of each dvc.lock; the exit status is 1 unless they are identical.
 """
 
 import argparse
-import hashlib
 import os
 import random
 import subprocess
@@ -20,7 +19,7 @@ import time
 from pathlib import Path
 
 from distributed import Client
-from kill import make_clone
+from kill import make_clone, print_lock
 
 PYTHON = sys.executable
 DASK = [PYTHON, "-m", "dask"]
@@ -47,12 +46,12 @@ def main() -> None:
         set_remote(run, given.remote or str(folder / "remote"))
         cluster = Cluster(folder, homes)
         try:
-            in_cluster = digest(run, cluster.run(run, given.kills, random.Random(given.seed)))
+            in_cluster = print_lock(run, cluster.run(run, given.kills, random.Random(given.seed)))
         finally:
             cluster.close()
         start = time.monotonic()
         subprocess.run([PYTHON, "-m", "hw2core", "repro"], cwd=alone, check=True, stdout=subprocess.DEVNULL)
-        on_this_machine = digest(alone, time.monotonic() - start)
+        on_this_machine = print_lock(alone, time.monotonic() - start)
     print(
         "the dvc.lock files are identical" if in_cluster == on_this_machine else "the dvc.lock files DIFFER"
     )
@@ -62,12 +61,6 @@ def main() -> None:
 def set_remote(clone: Path, url: str) -> None:
     add = [PYTHON, "-m", "dvc", "remote", "add", "--quiet", "--local", "--default", "common", url]
     subprocess.run(add, cwd=clone, check=True)
-
-
-def digest(clone: Path, seconds: float) -> str:
-    value = hashlib.sha256((clone / "dvc.lock").read_bytes()).hexdigest()
-    print(f"{clone.name}: finished in {seconds:.0f} s, dvc.lock {value}", flush=True)
-    return value
 
 
 class Cluster:

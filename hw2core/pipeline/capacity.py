@@ -21,7 +21,7 @@ class Capacity:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look at the workers that there are now. Without one, a stage waits for the first."""
+        """Take account of the workers that there are now. Without one, a stage waits for the first."""
         workers: Mapping[str, Any] = self.client.scheduler_info()["workers"]
         self.stages = max(1, sum(worker["nthreads"] for worker in workers.values()))
         self.gpus = sum(worker["resources"].get("GPU", 0) for worker in workers.values())

@@ -67,7 +67,7 @@ def show_dashboard(client: Client) -> None:
     print(f"Dask's dashboard: {client.dashboard_link}", flush=True)
 
 
-def see(client: Client, root: Path) -> bool:
+def workers_see(client: Client, root: Path) -> bool:
     """Whether all workers see this folder, at the same path."""
     mark = root / "runs" / "shared" / client.id
     write_whole(mark, b"")

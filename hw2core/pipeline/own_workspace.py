@@ -20,12 +20,12 @@ from distributed import Worker
 from hw2core.errors import UserError
 from hw2core.pipeline.fork_server import Answer
 from hw2core.pipeline.repository import Repository
-from hw2core.pipeline.transfer import Contents
+from hw2core.pipeline.transfer import Hashes
 from hw2core.pipeline.worker import Task, Workspace
 
 PROGRESS_TOPIC = "hw2core progress"
 LOG_BYTES = 1 << 20
-"""What is sent of the end of a stage's log."""
+"""The most that is sent of a stage's log, from its end."""
 PACKAGES = (
     "torch",
     "torchvision",
@@ -43,21 +43,21 @@ class RemoteAnswer(Answer):
     """What the run needs of a stage beside its status."""
 
     log: bytes
-    outputs: Contents
+    outputs: Hashes
     entry: str
 
 
 class OwnWorkspace(Workspace):
     """A copy of the workspace of the run on the worker's own disk. It disappears with the worker."""
 
-    def __init__(self, code: bytes, dvc_config: Mapping[str, Any], *workspace: Any) -> None:
-        super().__init__(*workspace)
+    def __init__(self, code: bytes, dvc_config: Mapping[str, Any], environment: Mapping[str, str]) -> None:
+        super().__init__(Path("hw2core"), environment, gpus={})  # a worker's GPUs are its own
         self.code, self.dvc_config, self.versions = code, dict(dvc_config), versions()
 
     def setup(self, worker: Worker) -> None:
         super().setup(worker)
         self.problem = difference(self.versions, versions())
-        self.folder = Path(worker.local_directory) / "hw2core"
+        self.folder = Path(worker.local_directory) / self.folder
         self.environment["DVC_ROOT"] = str(self.folder)  # not that of an experiment on another machine
         shutil.rmtree(self.folder, ignore_errors=True)
         unpack(self.code, self.folder)
@@ -90,7 +90,7 @@ class OwnWorkspace(Workspace):
 
 
 def pack(root: Path, outputs: Iterable[str]) -> bytes:
-    """The files of the workspace that git tracks or would track, but what stages write, as an archive."""
+    """An archive of the workspace: the files that git tracks or would track, without those that stages write."""
     listing = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=root, capture_output=True
     )

@@ -27,7 +27,8 @@ from dvc.utils.serialize import dumps_yaml, parse_yaml
 from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.pipeline.dvc_files import entry_name, join_lock, split_lock
-from hw2core.pipeline.transfer import Contents, Transfer
+from hw2core.pipeline.transfer import Hashes, Transfer
+from hw2core.settings.profiles import describe
 
 State = Literal["unchanged", "restored", "runs"]
 CHANGES = {"modified": "has changed", "deleted": "is missing", "new": "is new"}
@@ -101,8 +102,8 @@ class Repository:
         """Paths relative to the root folder."""
         return [out.def_path for out in self.stages[name].outs]
 
-    def kept(self, name: str) -> list[str]:
-        """The outputs that DVC does not remove before the stage runs, which finds files there that a person has put."""
+    def persistent(self, name: str) -> list[str]:
+        """The outputs that are not removed before the stage runs, since a person may have put files there."""
         return [out.def_path for out in self.stages[name].outs if out.persist]
 
     def inputs(self, name: str) -> set[str]:
@@ -145,7 +146,7 @@ class Repository:
             self.entries[name] = dumps_yaml({"stages": to_lockfile(stage)}).removeprefix("stages:\n")
             self.write_lock()
 
-    def accept(self, name: str, outputs: Contents, entry: str) -> None:
+    def accept(self, name: str, outputs: Hashes, entry: str) -> None:
         """Fetch the outputs of a stage that ran in another folder, and take over its entry in dvc.lock."""
         stage = self.stages[name]
         self.release(name)
@@ -161,13 +162,13 @@ class Repository:
             self.entries[name] = entry
             self.write_lock()
 
-    def send(self, paths: list[str]) -> Contents:
-        contents: Contents = self.through_remote(lambda: self.transfer.send(paths))
-        return contents
+    def send(self, paths: list[str]) -> Hashes:
+        hashes: Hashes = self.through_remote(lambda: self.transfer.send(paths))
+        return hashes
 
-    def receive(self, contents: Contents) -> None:
+    def receive(self, hashes: Hashes) -> None:
         with self.repo.lock:
-            self.through_remote(lambda: self.transfer.receive(contents))
+            self.through_remote(lambda: self.transfer.receive(hashes))
 
     def send_run_cache(self) -> None:
         self.through_remote(lambda: self.transfer.send_run_cache())
@@ -246,9 +247,7 @@ def reasons_of(stage: Any) -> Iterator[str]:
             if isinstance(state, str):
                 yield f"{path} {CHANGES.get(state, state)}"
             else:  # keys of a file
-                before, now = each.hash_info.value or {}, each.read_params()
-                for key in state:
-                    yield f"{key} {before.get(key, 'absent')} -> {now.get(key, 'absent')}"
+                yield from describe(each.hash_info.value or {}, each.read_params())
     for out in stage.outs:
         if out.use_cache and out.changed_cache():
             yield f"{out.def_path} is not in the cache"

@@ -92,7 +92,7 @@ def run_here(run: "Run", todo: list[str], gpus: list[str], slots: int, dashboard
 
 
 def run_on_cluster(run: "Run", todo: list[str], address: str, slots: int, dashboard: bool) -> None:
-    from hw2core.pipeline.cluster import connected_client, registered, see, show_dashboard
+    from hw2core.pipeline.cluster import connected_client, registered, show_dashboard, workers_see
     from hw2core.pipeline.deploy import deployed_client
     from hw2core.pipeline.own_workspace import PROGRESS_TOPIC
 
@@ -100,7 +100,7 @@ def run_on_cluster(run: "Run", todo: list[str], address: str, slots: int, dashbo
     with deployed_client(Path(address)) if by_file else connected_client(address) as client:
         if dashboard:
             show_dashboard(client)
-        if see(client, run.layout.root):
+        if workers_see(client, run.layout.root):
             # Its workers see the GPUs that they were started with.
             with registered(client, run.workspace([])):
                 run.execute(todo, client)
@@ -110,7 +110,7 @@ def run_on_cluster(run: "Run", todo: list[str], address: str, slots: int, dashbo
                 f"--cluster {address}: its workers do not see {run.layout.root}, and there is no DVC remote "
                 "through which files could pass; name one by `dvc remote add --default` (docs/scale.md)"
             )
-        if here := [name for name in todo if run.repository.kept(name)]:
+        if here := [name for name in todo if run.repository.persistent(name)]:
             print("Stages that read files of this machine run here first.", flush=True)
             run_here(run, here, [], slots, dashboard=False)
         with registered(client, run.own_workspace()):
@@ -176,12 +176,13 @@ class Run:
         from hw2core.pipeline.own_workspace import OwnWorkspace, pack
 
         code = pack(self.layout.root, self.repository.sources)
-        return OwnWorkspace(code, self.repository.remote_config(), self.layout.root, self.environment, {})
+        return OwnWorkspace(code, self.repository.remote_config(), self.environment)
 
     def execute(self, todo: list[str], client: "Client", memory: float = 0.0, separate: bool = False) -> None:
         """Run each stage of `todo` once those that it reads from are finished.
 
-        `memory` limits what runs at a time; 0: nothing does. Workers are `separate` if files pass between this workspace and theirs through the DVC remote.
+        `memory` limits what runs at a time, unless it is 0. Workers are `separate` if files pass between this workspace
+        and theirs through the DVC remote.
         """
         from distributed import as_completed
 
@@ -227,13 +228,13 @@ class Run:
 
         self.attempts[name] += 1
         sent = self.repository.send(sorted(self.repository.inputs(name))) if self.separate else {}
-        kept = self.repository.kept(name)
+        persistent = self.repository.persistent(name)
         task = Task(
             name=name,
             command=self.repository.stages[name].cmd,
             log=self.path(self.log(name)),
             progress=self.path(self.display.progress_file(name)),
-            outputs=tuple(path for path in self.repository.outputs(name) if path not in kept),
+            outputs=tuple(path for path in self.repository.outputs(name) if path not in persistent),
             inputs=sent,
         )
         key = f"{name} {self.attempts[name]}"

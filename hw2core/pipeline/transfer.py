@@ -15,8 +15,8 @@ from dvc_data.hashfile.tree import Tree
 
 from hw2core.errors import UserError
 
-Contents = Mapping[str, str]
-"""Hashes, as DVC computes them, of files and folders, by path relative to the workspace."""
+Hashes = Mapping[str, str]
+"""Of files and folders, as DVC computes them, by path relative to the workspace."""
 
 
 class Transfer:
@@ -28,9 +28,9 @@ class Transfer:
         self.run_cache = repo.cloud.get_remote_odb(None, "push", hash_name="md5-dos2unix")
         self.sent: set[HashInfo] = set()
 
-    def send(self, paths: Iterable[str]) -> Contents:
+    def send(self, paths: Iterable[str]) -> Hashes:
         """Put these files and folders into the remote."""
-        contents: dict[str, str] = {}
+        hashes: dict[str, str] = {}
         infos: set[HashInfo] = set()
         for path in paths:
             staging, _, found = build(
@@ -38,18 +38,18 @@ class Transfer:
             )
             transfer(staging, self.cache, {found.hash_info}, shallow=False)
             assert found.hash_info.value
-            contents[path] = found.hash_info.value
+            hashes[path] = found.hash_info.value
             infos |= {found.hash_info, *self.members(found.hash_info)}
         self.copy(self.cache, self.remote, infos - self.sent)
         self.sent |= infos
-        return contents
+        return hashes
 
-    def receive(self, contents: Contents) -> None:
+    def receive(self, hashes: Hashes) -> None:
         """Put the files and folders of these hashes into the workspace."""
-        infos = {HashInfo("md5", value) for value in contents.values()}
+        infos = {HashInfo("md5", value) for value in hashes.values()}
         self.copy(self.remote, self.cache, infos)
         self.copy(self.remote, self.cache, {member for info in infos for member in self.members(info)})
-        for path, value in contents.items():
+        for path, value in hashes.items():
             found = load(self.cache, HashInfo("md5", value))
             checkout(
                 self.absolute(path), LocalFileSystem(), found, self.cache, force=True, state=self.repo.state

@@ -13,13 +13,13 @@ from pathlib import Path
 from distributed import Worker, WorkerPlugin, get_worker
 
 from hw2core.pipeline.fork_server import Answer, Request
-from hw2core.pipeline.transfer import Contents
+from hw2core.pipeline.transfer import Hashes
 from hw2core.progress import VARIABLE
 
 MODULE = "hw2core.pipeline.fork_server"
 NAME = "hw2core"
 """Of the plugin."""
-TICK = 2.0  # seconds between two looks at a running stage
+TICK = 2.0  # seconds between two checks of a running stage
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Task:
     """The file into which it writes how far it is."""
     outputs: tuple[str, ...]
     """Removed before the command runs."""
-    inputs: Contents = field(default_factory=dict)
+    inputs: Hashes = field(default_factory=dict)
     """What it reads that other stages wrote, if the worker has to fetch it."""
 
 

@@ -179,9 +179,14 @@ def describe_changes(before: bytes, after: bytes) -> list[str]:
         old_params = None
     if not isinstance(old_params, dict):
         return ["params.yaml: was not readable; it is replaced by that of the last commit"]
+    return describe(old_params, parse(after))
+
+
+def describe(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """A line for each key whose value differs."""
     return [
         f"{'.'.join(key)}: {'not set' if old is NOT_SET else old} -> {'not set' if new is NOT_SET else new}"
-        for key, old, new in differences(old_params, parse(after))
+        for key, old, new in differences(before, after)
     ]
 
 

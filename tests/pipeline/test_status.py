@@ -42,7 +42,18 @@ def test_reasons_are_the_keys_and_files_that_changed(
 
     (layout.root / "params.yaml").write_text("number: 2\n")
     report_status(layout, 2)
-    assert "  number 1 -> 2: first, second, alone" in capsys.readouterr().out.splitlines()
+    assert "  number: 1 -> 2: first, second, alone" in capsys.readouterr().out.splitlines()
+
+
+def test_of_a_section_only_the_keys_that_changed_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = workspace(tmp_path / "toy", stage("a"))
+    (layout.root / "params.yaml").write_text("number: {lr: 0.1, steps: 5}\n")
+    reproduce(layout, ENGINE, "1")
+    (layout.root / "params.yaml").write_text("number: {lr: 0.1, steps: 7}\n")
+    report_status(layout, 1)
+    assert "  number.steps: 5 -> 7: a" in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize(
