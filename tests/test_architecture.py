@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "evaluation": {"engine", "data", *BASE},
     "report": {"evaluation", "engine", *BASE},
     "gate": {"evaluation", *BASE},
-    "pipeline": {"engine", "progress", *BASE},
+    "pipeline": {"data", "engine", "progress", *BASE},
     "doctor": {"__init__", *BASE},
     "stages": {"report", "evaluation", "systems", "engine", "data", *BASE},
     "cli": {"stages", "pipeline", "gate", "doctor", "fingerprint", "__init__", *BASE},
@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 READ_SOURCES = {
     "hw2core.evaluation.files",
+    "hw2core.pipeline.check",
     "hw2core.stages.data",
     "hw2core.stages.judge",
     "hw2core.stages.predict",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from hw2core.data import course, drawn_faces, folder, public, snapshot, standins
 from hw2core.data.fetch import fetch_files
-from hw2core.data.frames import DECISIONS, digit_frame, square_face
+from hw2core.data.frames import describe, digit_frame, square_face
 from hw2core.data.head import Attributes
 from hw2core.data.listings import Listing
 from hw2core.data.pictures import read_pictures
@@ -19,6 +19,15 @@ from hw2core.errors import UserError
 from hw2core.files import new_folder
 from hw2core.settings.checks import source_of, source_problem
 from hw2core.settings.models import Data, Embedded, Source
+
+
+class Contents(NamedTuple):
+    """What is known of a dataset before its images are read."""
+
+    counts: dict[str, int] | None
+    """Images of each split; None if only the download tells."""
+    attributes: list[str] | None
+    """Names of the face attributes; None for digits."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,8 @@ class Dataset:
     """Reads such a folder and returns the images."""
     settings: dict[str, Any]
     """The params that determine its content."""
+    inspect: Callable[[], Contents]
+    """Says what it holds, by its tables and the names of its files."""
 
 
 class StandIn(NamedTuple):
@@ -106,7 +117,10 @@ def embedded_dataset(name: str, settings: Embedded) -> Dataset:
         attributes = None if stand_in.attributes is None else list(stand_in.attributes)
         return ImageData(stand_in.make(raw, settings), stand_in.about, attributes)
 
-    return Dataset("embedded", fetch, make, {name: getattr(settings, name) for name in stand_in.settings})
+    values = {name: getattr(settings, name) for name in stand_in.settings}
+    counts = {name.removeprefix("faces_"): value for name, value in values.items() if name != "seed"}
+    attributes = None if stand_in.attributes is None else list(stand_in.attributes)
+    return Dataset("embedded", fetch, make, values, lambda: Contents(counts, attributes))
 
 
 def public_dataset(name: str, data: Data) -> Dataset:
@@ -115,6 +129,7 @@ def public_dataset(name: str, data: Data) -> Dataset:
         lambda raw: fetch_files(public.files(name, data.public), raw, data.mirror, local_folders(raw)),
         lambda raw: public.make(name, raw, data.public),
         data.public.model_dump(),
+        lambda: Contents(*public.contents(name, data.public)),
     )
 
 
@@ -145,7 +160,12 @@ def local_dataset(
         tree, listings = snapshot.open_snapshot(raw)
         return read_files(tree, listings, name)
 
-    return Dataset(source, fetch, make, settings)
+    def inspect() -> Contents:
+        listings = list_splits(open_tree(path))
+        counts = {split: len(listing.files) for split, listing in listings.items()}
+        return Contents(counts, listings["train"].attributes)
+
+    return Dataset(source, fetch, make, settings, inspect)
 
 
 def read_files(tree: Tree, listings: dict[str, Listing], name: str) -> ImageData:
@@ -156,9 +176,10 @@ def read_files(tree: Tree, listings: dict[str, Listing], name: str) -> ImageData
     splits, start = {}, 0
     for split, listing in listings.items():
         stop = start + len(listing.files)
-        splits[split], start = Split(pictures[start:stop], listing.labels), stop
+        splits[split], start = Split(pictures.images[start:stop], listing.labels), stop
     kind = "digits" if attributes is None else "faces"
-    return ImageData(splits, f"{name}, {kind} from a folder of images; {DECISIONS[frame]}", attributes)
+    framing = describe(frame, pictures.sizes, pictures.gray)
+    return ImageData(splits, f"{name}, {kind} from a folder of images, {framing}", attributes)
 
 
 def locate(path: str, root: Path) -> Path:

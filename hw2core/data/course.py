@@ -6,12 +6,13 @@
     2022, 2023   hw2_data/face/{train,val}/ without tables
                  hw2_data/digits/<domain>/data/ with train.csv, val.csv
 
-The val set of 2022 is the test set here. A test.csv beside it is not read: the course did not publish its images and
-labels.
+The val set of 2022 is the test set here. A test.csv beside it is the form of a hand-in: its labels mean nothing. Images
+of data/ that it names and the other tables do not are the course's own test images, and are left out.
 """
 
 import re
 
+from hw2core.data.labels import read_table
 from hw2core.data.listings import (
     Listing,
     digits,
@@ -61,7 +62,16 @@ def list_pool(tree: Tree, home: str, problems: Problems) -> list[Listing]:
     refuse_images_beside(tree, home, ["data"], problems)
     images = images_in(tree, f"{home}data/", problems)
     tables = [f"{home}train.csv", f"{home}val.csv"]
-    return digits(*match(tree, tables, images.values(), finder_by_path(images), problems), problems)
+    labeled = without_hand_in(tree, f"{home}test.csv", images, problems)
+    return digits(*match(tree, tables, labeled.values(), finder_by_path(images), problems), problems)
+
+
+def without_hand_in(tree: Tree, table: str, images: dict[str, str], problems: Problems) -> dict[str, str]:
+    """The images that must have a label: all but those that test.csv, if there is one, names."""
+    named: set[str] = set()
+    if table in tree.files and (hand_in := read_table(tree, table, problems)):
+        named = set(hand_in.images)
+    return {name: file for name, file in images.items() if name not in named}
 
 
 def find_home(tree: Tree, folder: str, layouts: list[tuple[str, ...]]) -> str:

@@ -4,7 +4,7 @@ Digits become 28x28 and faces 64x64, in three channels. Contrast and brightness 
 Pillow's bilinear filter, which averages (antialiases) when it reduces.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from PIL import Image
 DIGIT, FACE = 28, 64
 MNISTM_MARGIN = 2  # pixels around the 28x28 digit in the 32x32 images of the archive
 
+Size = tuple[int, int]  # width, height
 Frame = Callable[[Image.Image], NDArray[np.uint8]]
 """Maps a gray or RGB image of any size to the pixels (height, width, 3) that the networks read."""
 
@@ -59,12 +60,24 @@ def digit_frame(dataset: str) -> Frame:
     return crop_mnistm if dataset == "mnistm" else resize_digit
 
 
-DECISIONS: dict[Frame, str] = {
-    resize_digit: "resized to 28x28, gray repeated in three channels",
-    crop_mnistm: "the central 28x28 of 32x32 pixels, the frame of MNIST",
-    square_face: "the largest central square, resized to 64x64",
-}
-"""Each frame in words, for the report."""
+def describe(frame: Frame, sizes: Collection[Size], gray: bool) -> str:
+    """What a frame does to images of these sizes, for the report."""
+    side = FACE if frame is square_face else DIGIT
+    if set(sizes) == {(side, side)}:
+        done = f"{side}x{side} as they are"
+    elif frame is square_face:
+        done = f"{spell(sizes)}; the largest central square, resized to {side}x{side}"
+    elif frame is crop_mnistm and set(sizes) == {(side + 2 * MNISTM_MARGIN, side + 2 * MNISTM_MARGIN)}:
+        done = f"{spell(sizes)}; the central {side}x{side}, which are the frame of MNIST"
+    else:
+        done = f"{spell(sizes)}; resized to {side}x{side}"
+    return f"{done}, gray repeated in three channels" if gray else done
+
+
+def spell(sizes: Collection[Size]) -> str:
+    """Sizes in words: the one there is, or the smallest and the largest."""
+    (width, height), *_, last = sorted(sizes, key=lambda size: size[0] * size[1]) * 2
+    return f"{width}x{height}" if len(sizes) == 1 else f"{width}x{height} to {last[0]}x{last[1]}"
 
 
 def color(picture: Image.Image) -> NDArray[np.uint8]:

@@ -3,13 +3,14 @@
 import warnings
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from hw2core.data.decode import decode
-from hw2core.data.frames import Frame, UnfitError
+from hw2core.data.frames import Frame, Size, UnfitError
 from hw2core.data.problems import FileError, Problems
 from hw2core.data.trees import Tree
 from hw2core.workers import map_in_order
@@ -20,15 +21,25 @@ SERIAL = 2000  # up to so many images, reading takes less time than starting wor
 
 @dataclass(frozen=True)
 class Chunk:
-    """The result for some files: pixels (n, height, width, 3) and (file, mode) of valid files, problems of the others."""
+    """The result for some files: pixels (n, height, width, 3), (file, mode) and sizes of valid files, problems of the
+    others."""
 
     pictures: NDArray[np.uint8]
     modes: list[tuple[str, str]]
+    sizes: set[Size]
     problems: list[FileError]
 
 
-def read_pictures(tree: Tree, files: list[str], frame: Frame) -> NDArray[np.uint8]:
-    """Read images (n, height, width, 3) in the order of `files`, each passed through `frame`.
+class Pictures(NamedTuple):
+    """Images (n, height, width, 3) as a frame returned them, and what the files had: their sizes, and if they are gray."""
+
+    images: NDArray[np.uint8]
+    sizes: set[Size]
+    gray: bool
+
+
+def read_pictures(tree: Tree, files: list[str], frame: Frame) -> Pictures:
+    """Read images in the order of `files`, each passed through `frame`.
 
     Many images are read by worker processes: `frame` must be picklable, a function of a module that imports fast.
     """
@@ -36,6 +47,7 @@ def read_pictures(tree: Tree, files: list[str], frame: Frame) -> NDArray[np.uint
     read = partial(read_chunk, frame=frame)
     problems = Problems()
     modes: list[tuple[str, str]] = []
+    sizes: set[Size] = set()
     pictures = None
     with tqdm(total=len(files), desc=tree.name, unit="image", leave=False, disable=None) as bar:
         for chunk in map(read, parts) if len(files) <= SERIAL else map_in_order(read, parts):
@@ -45,11 +57,12 @@ def read_pictures(tree: Tree, files: list[str], frame: Frame) -> NDArray[np.uint
                     pictures = np.empty((len(files), *chunk.pictures.shape[1:]), dtype=np.uint8)
                 pictures[len(modes) : len(modes) + len(chunk.modes)] = chunk.pictures
             modes += chunk.modes
+            sizes |= chunk.sizes
             bar.update(len(chunk.modes) + len(chunk.problems))
     refuse_mixture(tree, modes, problems)
     problems.raise_any()
     assert pictures is not None
-    return pictures
+    return Pictures(pictures, sizes, modes[0][1] == "L")
 
 
 def refuse_mixture(tree: Tree, modes: list[tuple[str, str]], problems: Problems) -> None:
@@ -65,6 +78,7 @@ def refuse_mixture(tree: Tree, modes: list[tuple[str, str]], problems: Problems)
 
 def read_chunk(tree: Tree, frame: Frame) -> Chunk:
     pictures, modes, problems = [], [], []
+    sizes = set()
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore"
@@ -74,8 +88,9 @@ def read_chunk(tree: Tree, frame: Frame) -> Chunk:
                 picture = decode(f"{tree.name}/{file}", tree.read(file))
                 pictures.append(frame(picture))
                 modes.append((file, picture.mode))
+                sizes.add(picture.size)
             except FileError as error:
                 problems.append(error)
             except UnfitError as unfit:
                 problems.append(FileError(f"{tree.name}/{file}", str(unfit), "use images of one size"))
-    return Chunk(np.array(pictures, dtype=np.uint8), modes, problems)
+    return Chunk(np.array(pictures, dtype=np.uint8), modes, sizes, problems)

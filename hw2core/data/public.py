@@ -20,7 +20,7 @@ from hw2core.data.formats import (
     read_svhn,
     read_usps,
 )
-from hw2core.data.frames import DECISIONS, Frame, crop_mnistm, frame_all, resize_digit, square_face
+from hw2core.data.frames import Frame, crop_mnistm, describe, frame_all, resize_digit, square_face
 from hw2core.data.pictures import read_pictures
 from hw2core.data.trees import open_tree
 from hw2core.engine.images import ImageData, Split
@@ -131,6 +131,14 @@ CELEBA = (
     ),
 )
 
+CELEBA_ATTRIBUTES = (
+    "5_o_Clock_Shadow Arched_Eyebrows Attractive Bags_Under_Eyes Bald Bangs Big_Lips Big_Nose Black_Hair Blond_Hair "
+    "Blurry Brown_Hair Bushy_Eyebrows Chubby Double_Chin Eyeglasses Goatee Gray_Hair Heavy_Makeup High_Cheekbones Male "
+    "Mouth_Slightly_Open Mustache Narrow_Eyes No_Beard Oval_Face Pale_Skin Pointy_Nose Receding_Hairline Rosy_Cheeks "
+    "Sideburns Smiling Straight_Hair Wavy_Hair Wearing_Earrings Wearing_Hat Wearing_Lipstick Wearing_Necklace "
+    "Wearing_Necktie Young"
+)
+
 
 def files(dataset: str, settings: Public) -> tuple[Remote, ...]:
     """The files of a dataset."""
@@ -190,14 +198,15 @@ def make_mnistm(folder: Path, settings: Public) -> ImageData:
         if md5 == mnistm.ARCHIVE_MD5
         else "but not bit for bit, because this machine decodes JPEG differently"
     )
-    about = f"MNIST-M, the images of the archive rebuilt {same}; {DECISIONS[frame]}"
+    about = f"MNIST-M, the images of the archive rebuilt {same}; {describe(frame, [(32, 32)], gray=False)}"
     return ImageData(framed(archive, frame), about, checksums=md5)
 
 
 def make_usps(folder: Path, settings: Public) -> ImageData:
     train, test = (Split(*reading(folder / file.name, read_usps)) for file in USPS)
     return ImageData(
-        framed({"train": train, "test": test}, resize_digit), f"USPS, 16x16; {DECISIONS[resize_digit]}"
+        framed({"train": train, "test": test}, resize_digit),
+        f"USPS, {describe(resize_digit, [(16, 16)], gray=True)}",
     )
 
 
@@ -206,7 +215,7 @@ def make_svhn(folder: Path, settings: Public) -> ImageData:
     which = "cropped digits with the extra set" if settings.svhn_extra else "cropped digits"
     return ImageData(
         framed({"train": pool([train, *extra]), "test": test}, resize_digit),
-        f"SVHN, {which}, 32x32; {DECISIONS[resize_digit]}",
+        f"SVHN, {which}, {describe(resize_digit, [(32, 32)], gray=False)}",
     )
 
 
@@ -219,9 +228,19 @@ def make_celeba(folder: Path, settings: Public) -> ImageData:
     for name, number, count in (("train", 0, settings.celeba_train), ("test", 2, settings.celeba_test)):
         images = [image for image, part in partition.items() if part == number][:count]
         pictures = read_pictures(tree, [f"img_align_celeba/{image}" for image in images], square_face)
-        splits[name] = Split(pictures, np.stack([attributes_of[image] for image in images]))
-    about = f"CelebA, aligned photos, the first ones of its training and test sets; {DECISIONS[square_face]}"
+        splits[name] = Split(pictures.images, np.stack([attributes_of[image] for image in images]))
+    about = (
+        "CelebA, aligned photos, the first ones of its training and test sets, "
+        f"{describe(square_face, pictures.sizes, pictures.gray)}"
+    )
     return ImageData(splits, about, attributes)
+
+
+def contents(name: str, settings: Public) -> tuple[dict[str, int] | None, list[str] | None]:
+    """The number of images of each split, where the settings say it, and the face attributes."""
+    if name != "celeba":
+        return None, None
+    return {"train": settings.celeba_train, "test": settings.celeba_test}, CELEBA_ATTRIBUTES.split()
 
 
 def reading(path: Path, read: Callable[[Path], T]) -> T:

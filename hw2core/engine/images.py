@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,19 @@ def read_about(folder: Path) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError):
         raise damaged(path, "not a valid about.json") from None
     return about
+
+
+def find_attribute(attributes: Sequence[str], wanted: str) -> int | None:
+    """The place of an attribute among others; upper and lower case are the same, unless both spellings exist."""
+    for spell in (str, str.casefold):
+        if spell(wanted) in (names := [spell(name) for name in attributes]):
+            return names.index(spell(wanted))
+    return None
+
+
+def missing_attribute(dataset: str, wanted: str, attributes: Sequence[str]) -> str:
+    has = f"it has: {', '.join(attributes)}" if attributes else "it has none"
+    return f"acgan.faces.attribute: {dataset} has no {wanted}; {has}"
 
 
 def open_split(folder: Path, name: str) -> Split:

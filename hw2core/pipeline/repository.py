@@ -8,7 +8,7 @@ dvc.lock as often as there are stages, which costs more than many stages do. Wha
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -27,14 +27,12 @@ from dvc.utils.serialize import dumps_yaml, parse_yaml
 from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.pipeline.dvc_files import entry_name, join_lock, split_lock
+from hw2core.pipeline.targets import with_downstream
 from hw2core.pipeline.transfer import Hashes, Transfer
 from hw2core.settings.profiles import describe
 
 State = Literal["unchanged", "restored", "runs"]
 CHANGES = {"modified": "has changed", "deleted": "is missing", "new": "is new"}
-Upstream = dict[str, set[str]]
-"""For each stage, in the order of dvc.yaml, the stages that it reads from."""
-
 ONE_AT_A_TIME = threading.RLock()
 """DVC works in the current folder, of which a process has one."""
 
@@ -52,7 +50,7 @@ class Repository:
         self.stages: dict[str, Any] = {
             stage.name: stage for stage in self.repo.index.stages if isinstance(stage, PipelineStage)
         }
-        self.upstream: Upstream = {
+        self.upstream: dict[str, set[str]] = {
             name: {source.name for source in graph.successors(stage)} for name, stage in self.stages.items()
         }
         self.lock_file = root / "dvc.lock"
@@ -62,13 +60,15 @@ class Repository:
             raise UserError(f"{self.lock_file}: not as DVC writes it; restore it by git, or remove it")
         self.in_use: dict[str, ExitStack] = {}
 
-    def stale(self) -> list[str]:
-        """The stages that must run, and all that are downstream of them, in the order of dvc.yaml."""
+    def changed(self) -> set[str]:
+        """The stages that must run because of their own inputs, outputs or command."""
         with self.repo.lock:
-            reached = {name for name, stage in self.stages.items() if self.guard(name, stage.changed)}
-        while more := {name for name in self.stages if self.upstream[name] & reached} - reached:
-            reached |= more
-        return [name for name in self.stages if name in reached]
+            return {name for name, stage in self.stages.items() if self.guard(name, stage.changed)}
+
+    def stale(self, skipped: Collection[str] = ()) -> list[str]:
+        """The stages that changed, and all that are downstream of them, in the order of dvc.yaml."""
+        reached = with_downstream(self.changed().difference(skipped), self.upstream)
+        return [name for name in self.stages if name in reached and name not in skipped]
 
     def reasons(self, name: str) -> list[str]:
         """Why a stage itself is stale; nothing if it is only downstream of stale ones."""
@@ -208,6 +208,10 @@ class Repository:
     def release(self, name: str) -> None:
         if held := self.in_use.pop(name, None):
             held.close()
+
+    def release_all(self) -> None:
+        for name in [*self.in_use]:
+            self.release(name)
 
     def guard(self, name: str, work: Callable[[], Any]) -> Any:
         """Do some work of DVC, in the root folder, as DVC needs it, and with one line about an error."""

@@ -4,9 +4,9 @@ from collections import defaultdict
 
 from hw2core.layout import Layout
 from hw2core.pipeline.estimate import duration, longest_paths
+from hw2core.pipeline.execution import Costs
 from hw2core.pipeline.experiments import report_lost
 from hw2core.pipeline.repository import Repository
-from hw2core.pipeline.scheduler import Costs
 
 NAMES = 4  # stages named with a reason; of the others only the number is printed
 

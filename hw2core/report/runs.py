@@ -1,11 +1,24 @@
 """What the params name, as the report's sections ask for it."""
 
+from hw2core.engine.images import read_about
 from hw2core.layout import Layout
 from hw2core.report.outputs import Output
 from hw2core.settings import Params
+from hw2core.settings.registry import title
 from hw2core.settings.runs import Run
 
 Conditional = dict[str, tuple[str, str]]
+
+
+def without_skipped(params: Params, layout: Layout) -> tuple[Params, list[str]]:
+    """The params without what `hw2 repro` skips, since the data do not allow it, and a sentence on each part."""
+    acgan, faces = params.conditional.acgan, params.data.faces
+    if "faces" not in acgan or read_about(layout.ready(faces)).get("attributes"):
+        return params, []
+    remaining = [item for item in acgan if item != "faces"]
+    conditional = params.conditional.model_copy(update={"acgan": remaining})
+    note = f"{title('acgan/faces')} on faces is skipped: it is conditioned on an attribute, and {faces} has none."
+    return params.model_copy(update={"conditional": conditional}), [note]
 
 
 def adapters(params: Params) -> list[str]:

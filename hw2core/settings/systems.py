@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from hw2core.settings.base import Float, Int, Name, Section
+from hw2core.settings.base import Float, Int, Section
 
 Augmentation = Literal["none", "weak", "strong"]
 Beta = Annotated[Float, Field(ge=0, lt=1)]
@@ -199,7 +199,8 @@ class AcganDigits(Acgan):
 
 class AcganFaces(Acgan):
     arch: Literal["compact_faces", "R19"]
-    attribute: Name
+    attribute: str = Field(min_length=1, max_length=100)
+    """As the dataset names it, in upper or lower case."""
 
 
 class Acgans(Section):

@@ -14,7 +14,7 @@ from torch import Tensor
 from hw2core.engine import journal
 from hw2core.engine.batches import ImageSet, resident
 from hw2core.engine.device import Device
-from hw2core.engine.images import UNKNOWN, open_split, read_about
+from hw2core.engine.images import UNKNOWN, find_attribute, missing_attribute, open_split, read_about
 from hw2core.engine.randomness import generator as rng_for
 from hw2core.errors import UserError
 from hw2core.layout import Layout
@@ -72,10 +72,10 @@ def read_images(params: Params, layout: Layout, device: Device, name: str, split
     if attribute is None:
         return images
     attributes = read_about(layout.ready(dataset))["attributes"]
-    if attribute not in attributes:
-        has = ", ".join(attributes) or "none"
-        raise UserError(f"acgan.faces.attribute: {dataset} has no {attribute}; it has: {has}")
-    labels = images.labels[:, attributes.index(attribute)]
+    place = find_attribute(attributes, attribute)
+    if place is None:
+        raise UserError(missing_attribute(dataset, attribute, attributes))
+    labels = images.labels[:, place]
     known = labels != UNKNOWN
     return ImageSet(images.images[known], labels[known], device)
 

@@ -65,7 +65,7 @@ def digits(params: Params, layout: Layout, folder: str, domain: str, as_json: bo
     """The digit accuracy of a folder of images, whose names begin with their digit."""
     tree, files = open_images(folder)
     labels = digits_in_names(tree, files)
-    images = read_pictures(tree, files, partial(whole, size=(DIGIT, DIGIT)))
+    images = read_pictures(tree, files, partial(whole, size=(DIGIT, DIGIT))).images
     device = every_core(params)
     reader, name = digit_reader(params, layout, device, domain)
     pictures = ImageSet(torch.from_numpy(images).to(device.kind), labels.to(device.kind), device)
@@ -83,7 +83,7 @@ def open_images(folder: str) -> tuple[Tree, list[str]]:
 def read_folder(tree: Tree, files: list[str]) -> NDArray[np.uint8]:
     """Images as they are, all of the first one's size."""
     first = decode(f"{tree.name}/{files[0]}", tree.read(files[0]))
-    return read_pictures(tree, files, partial(whole, size=first.size))
+    return read_pictures(tree, files, partial(whole, size=first.size)).images
 
 
 def digits_in_names(tree: Tree, files: list[str]) -> Tensor:

@@ -48,7 +48,7 @@ def predict(
     names = [file.rpartition("/")[2] for file in files]
     if len(set(names)) < len(names):
         names = files  # in folders of their own: the path tells them apart
-    pictures = read_pictures(tree, files, digit_frame(domain))
+    pictures = read_pictures(tree, files, digit_frame(domain)).images
     logits = outputs(system.logits, resident(Split(pictures, np.zeros(len(files), np.uint8)), device))
     probabilities = torch.softmax(logits, 1).cpu()
     text = io.StringIO()

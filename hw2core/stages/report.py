@@ -7,7 +7,7 @@ import pandas as pd
 
 from hw2core.files import new_folder, write_whole
 from hw2core.layout import Layout
-from hw2core.report import pages, references
+from hw2core.report import pages, references, runs
 from hw2core.report.figures.style import save_small
 from hw2core.report.sections import Figures, Section, background
 from hw2core.report.sections.adaptation import adaptation_section
@@ -22,13 +22,15 @@ def report(params: Params, layout: Layout) -> None:
 
     Everything is read before anything is written, so that a missing file leaves the old report as it is.
     """
+    whole, (params, skipped) = params, runs.without_skipped(params, layout)
     sections = {
         "faces": faces_section(params, layout),
         "conditional": conditional_section(params, layout),
         "adaptation": adaptation_section(params, layout),
         "data": background.data_section(params, layout),
     }
-    text = pages.markdown(context(params, layout, sections))
+    printed = pages.as_yaml(whole.model_dump(mode="json"))
+    text = pages.markdown(context(params, layout, sections, skipped) | {"params": printed})
     tables: dict[str, pd.DataFrame] = {}
     figures: Figures = {}
     for section in filter(None, sections.values()):
@@ -50,9 +52,12 @@ def draw(figures: Figures, folder: Path) -> None:
         save_small(figure(), folder / f"{name}.png")
 
 
-def context(params: Params, layout: Layout, sections: dict[str, Section | None]) -> dict[str, Any]:
-    """What the templates print."""
+def context(
+    params: Params, layout: Layout, sections: dict[str, Section | None], skipped: list[str]
+) -> dict[str, Any]:
+    """What the templates print, but the params as they are."""
     return {
+        "skipped": skipped,
         "heading": heading(sections),
         "summary": summary(params, sections),
         "reference": params.report.reference,

@@ -231,6 +231,16 @@ def test_faces_with_a_label_column_are_refused() -> None:
     assert lines[0] == "set/face/train.csv: has a column label, which is for digits"
 
 
+def test_images_of_a_hand_in_table_need_no_label() -> None:
+    """test.csv of 2022 in the form of a hand-in: the images to predict are among the others."""
+    files = small_2022()
+    files |= images("digits/usps/data", numbered(50, 53))
+    assert "set/digits/usps/data/00050.png: has no row" in complaints(files)[0]
+    files["digits/usps/test.csv"] = digit_table([*numbered(50, 53), TRAIN[0]])
+    splits = listed(files, "usps")
+    assert [names_of(splits[split]) for split in ("train", "test")] == [TRAIN, TEST]
+
+
 def test_unsafe_file_names_are_refused() -> None:
     files = images("face/train", TRAIN) | images("face/test", [" a.png", "b\\c.png", "d.png"])
     assert complaints(files, "celeba") == [

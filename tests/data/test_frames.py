@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hw2core.data.frames import DECISIONS, Frame, crop_mnistm, frame_all, resize_digit, square_face
+from hw2core.data.frames import Frame, crop_mnistm, describe, frame_all, resize_digit, square_face
 
 RNG = np.random.default_rng(0)
 FRAMES = [(resize_digit, 28), (crop_mnistm, 28), (square_face, 64)]
@@ -70,5 +70,20 @@ def test_frame_all_applies_the_frame_to_each_image() -> None:
     assert all((framed[i] == resize_digit(Image.fromarray(images[i]))).all() for i in range(3))
 
 
-def test_decisions_have_distinct_descriptions() -> None:
-    assert len(set(DECISIONS.values())) == len(DECISIONS) == len(FRAMES)
+@pytest.mark.parametrize(
+    ("frame", "sizes", "gray", "words"),
+    [
+        (resize_digit, {(28, 28)}, False, "28x28 as they are"),
+        (resize_digit, {(16, 16)}, True, "16x16; resized to 28x28, gray repeated in three channels"),
+        (resize_digit, {(24, 44), (15, 29), (135, 211)}, False, "15x29 to 135x211; resized to 28x28"),
+        (crop_mnistm, {(28, 28)}, False, "28x28 as they are"),
+        (crop_mnistm, {(32, 32)}, False, "32x32; the central 28x28, which are the frame of MNIST"),
+        (crop_mnistm, {(32, 32), (40, 40)}, False, "32x32 to 40x40; resized to 28x28"),
+        (square_face, {(64, 64)}, True, "64x64 as they are, gray repeated in three channels"),
+        (square_face, {(178, 218)}, False, "178x218; the largest central square, resized to 64x64"),
+    ],
+)
+def test_a_frame_is_described_by_what_it_does_to_these_sizes(
+    frame: Frame, sizes: set[tuple[int, int]], gray: bool, words: str
+) -> None:
+    assert describe(frame, sizes, gray) == words

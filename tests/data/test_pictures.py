@@ -29,7 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def read(files: Files) -> NDArray[np.uint8]:
     write_folder(Path("set"), files)
-    return read_pictures(open_tree(Path("set")), list(files), color)
+    return read_pictures(open_tree(Path("set")), list(files), color).images
 
 
 def complaints(files: Files) -> list[str]:
@@ -81,7 +81,7 @@ def test_worker_processes_read_in_the_same_order(many: Files, monkeypatch: pytes
     """Of a compressed tar: its parts carry their bytes to the other processes."""
     monkeypatch.setattr("hw2core.data.pictures.SERIAL", 20)
     tree = open_tree(write_tar(Path("set.tar.gz"), many))
-    images = read_pictures(tree, tree.files, color)
+    images = read_pictures(tree, tree.files, color).images
     assert (images == [pixels(name) for name in many]).all()
 
 

@@ -23,8 +23,9 @@ from hw2core.errors import UserError
 from hw2core.layout import Layout
 from hw2core.pipeline.dvc_files import split_lock
 from hw2core.pipeline.estimate import longest_paths
+from hw2core.pipeline.execution import failure
 from hw2core.pipeline.repository import Repository
-from hw2core.pipeline.scheduler import failure, fetch, reproduce
+from hw2core.pipeline.scheduler import fetch, reproduce
 
 # The command of a stage that waits for a marker file; bounded, so that a failing test ends.
 WAIT = "n=0; until test -e ../{mark}; do n=$((n+1)); test $n -lt 600 || exit 1; sleep 0.05; done"
@@ -354,3 +355,54 @@ def test_the_stage_on_the_longest_path_comes_first() -> None:
     paths = {"short": 4.0, "long": 8.0, "next": 7.0, "last": 2.0}
     assert longest_paths(list(upstream), upstream, seconds) == paths
     assert longest_paths(["last", "next"], upstream, seconds) == {"next": 7.0, "last": 2.0}
+
+
+def test_targets_run_with_what_they_need_and_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = workspace(
+        tmp_path / "toy", stage("a") + stage("b", deps="a") + stage("c") + stage("d", deps="b c")
+    )
+    reproduce(layout, ENGINE, "1", targets=["b"])
+    assert "All 2 stages are up to date: 2 ran" in capsys.readouterr().out
+    assert Repository(layout.root).stale() == ["c", "d"]
+    reproduce(layout, ENGINE, "1", targets=["b"])
+    assert capsys.readouterr().out == "Nothing changed: all 2 stages are up to date.\n"
+
+
+def test_a_run_that_keeps_going_finishes_what_does_not_depend_on_a_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = workspace(
+        tmp_path / "toy",
+        stage("bad", "exit 2")
+        + stage("later", deps="bad")
+        + stage("last", deps="later good")
+        + stage("good")
+        + stage("worse", "exit 1"),
+    )
+    with pytest.raises(UserError, match=r"^bad ended with status 2"):
+        reproduce(layout, ENGINE, "1", keep_going=True)
+    shown = capsys.readouterr()
+    assert "keeps 2 stages that depend on it from running" in shown.out
+    assert "hw2: worse ended with status 1" in shown.err
+    assert Repository(layout.root).stale() == ["bad", "later", "last", "worse"]
+
+
+def test_skipped_stages_do_not_make_others_stale(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layout = workspace(
+        tmp_path / "toy", stage("a") + stage("skipped-0", deps="a") + stage("all", deps="a skipped-0")
+    )
+    (layout.root / "out" / "skipped-0").write_text("of an earlier run")
+    told: list[list[str]] = []
+
+    def check(_: Repository, todo: list[str]) -> dict[str, str]:
+        told.append(todo)
+        return {"skipped": "there is nothing to read"}
+
+    reproduce(layout, ENGINE, "1", check=check)
+    assert told == [["a", "skipped-0", "all"]]
+    assert "Skipped: skipped-0: there is nothing to read.\n" in capsys.readouterr().out
+    assert (layout.root / "out" / "skipped-0").read_text() == "of an earlier run"
+    reproduce(layout, ENGINE, "1", check=check)
+    assert "Nothing changed: all 2 stages are up to date.\n" in capsys.readouterr().out

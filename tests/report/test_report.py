@@ -1,10 +1,12 @@
 """Stage report on a fabricated workspace: what is named is in it, what is not named is not, what is missing is one line."""
 
+import json
 import os
 import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import Raw, complaint, small_raw
@@ -59,6 +61,29 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are laid out but not rendered, which takes most of the time."""
     blank = Image.new("RGB", (1, 1))
     monkeypatch.setattr(stage, "save_small", lambda figure, path: blank.save(path))
+
+
+@pytest.mark.usefixtures("quick")
+def test_faces_without_attributes_leave_a_sentence_in_the_place_of_acgan(copy: Layout) -> None:
+    faces = copy.ready(FULL.data.faces)
+    about = read_json(faces / "about.json")
+    (faces / "about.json").unlink()
+    (faces / "about.json").write_text(json.dumps(about | {"attributes": []}))
+    shutil.rmtree(copy.stage("train_acgan", "faces"))
+    shutil.rmtree(copy.stage("evaluate_acgan", "faces"))
+    for split in ("train", "test"):
+        labels = faces / f"{split}_labels.npy"
+        count = len(np.load(labels))
+        labels.unlink()
+        np.save(labels, np.zeros((count, 0), dtype=np.uint8))
+    stage.report(FULL, copy)
+    text = (copy.reports / "report.md").read_text()
+    assert (
+        f"ACGAN on faces is skipped: it is conditioned on an attribute, and {FULL.data.faces} has none."
+        in text
+    )
+    assert "faces with and without" not in text
+    assert re.search(r"(?m)^ *acgan: \[digits, faces\]$", text)  # the params are printed as they are
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 
 from hw2core.engine.images import open_split, read_about
 from hw2core.layout import Layout
-from hw2core.report import pages, runs
+from hw2core.report import runs
 from hw2core.report.figures import grids
 from hw2core.report.names import full_title
 from hw2core.report.outputs import Output
@@ -59,12 +59,11 @@ def networks(params: Params, layout: Layout) -> list[dict[str, Any]]:
 
 
 def environment(params: Params, layout: Layout) -> dict[str, Any]:
-    """Devices, seeds, versions and params."""
+    """Devices, seeds and versions."""
     outputs = [runs.output_of(run, layout) for run in (*trained_runs(params), *evaluated_runs(params))]
     devices = {output.metrics("device")["device"] for output in outputs}
     return {
         "devices": sorted(devices),
         "seeds": runs.seeds_by_kind(params),
         "versions": {"Python": platform.python_version()} | {name: version(name) for name in LIBRARIES},
-        "params": pages.as_yaml(params.model_dump(mode="json")),
     }
