@@ -81,7 +81,7 @@ def read_stages(root: Path) -> list[Stage]:
 
 
 def make_workspace(root: Path) -> None:
-    """A clone of the tracked files with the smoke profile: two pairs, one seed, every GAN."""
+    """A clone of the tracked files with the smoke profile: two pairs, one seed, every system."""
     root.mkdir(parents=True)
     tracked = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -94,7 +94,7 @@ def make_workspace(root: Path) -> None:
         if name and not name.startswith(skipped) and (ROOT / name).is_file():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, root / name)
-    for command in (["git", "init", "--quiet"], *(hw2("profile", name) for name in ("every_gan", "smoke"))):
+    for command in (["git", "init", "--quiet"], hw2("profile", "everything", "smoke")):
         subprocess.run(command, cwd=root, check=True, capture_output=True)
     pairs = {"blended-handwritten": ("blended", "handwritten"), "printed-blended": ("printed", "blended")}
     change_params(

@@ -17,7 +17,7 @@ from hw2core.engine import images
 from hw2core.engine.images import ImageData, Split
 from hw2core.layout import Layout
 from hw2core.settings import Params, load_params
-from hw2core.settings.profiles import apply_profile
+from hw2core.settings.profiles import apply_profiles
 from hw2core.settings.registry import TRAININGS
 from hw2core.settings.yaml import read_yaml
 from hw2core.systems.acgan import Acgan
@@ -40,8 +40,7 @@ def with_profiles(*names: str) -> Params:
         layout = Layout(Path(folder))
         shutil.copyfile(ROOT / "params.yaml", layout.params)
         shutil.copytree(ROOT / "profiles", layout.profiles)
-        for name in names:
-            apply_profile(layout, name)
+        apply_profiles(layout, *names)
         return load_params(layout.params)
 
 
@@ -237,28 +236,43 @@ def test_the_pairs_of_a_report_are_those_with_printed_accuracies(name: str) -> N
 
 
 SIZES = {
-    *("steps", "batch", "lr_schedule.warmup_steps", "domain_losses_from_step"),
-    *("width", "latent_dim", "generator_width", "discriminator_width"),
+    *("arch", "steps", "batch", "lr_schedule.warmup_steps", "domain_losses_from_step"),
+    *(
+        "width",
+        "latent_dim",
+        "generator_width",
+        "discriminator_width",
+        "max_channels",
+        "mapping_layers",
+        "depth",
+    ),
     *("timesteps", "sampling_steps"),
 }
 """The settings of a system that say how much is trained and sampled, not what and how."""
 
 
-@pytest.mark.parametrize("name", [*REPORTS, "paper", "public", "every_gan"])
-def test_smoke_on_top_of_a_profile_is_a_small_run_of_the_same_systems(name: str) -> None:
-    full, small = with_profiles(name).model_dump(), with_profiles(name, "smoke").model_dump()
-    for key in ("adapters", "gans", "autoencoders", "conditional", "extractors", "backbone", "evaluation"):
+@pytest.mark.parametrize("others", [*((name,) for name in REPORTS), ("public", "paper"), ("everything",)])
+def test_smoke_makes_everything_tiny_and_the_systems_stay(others: tuple[str, ...]) -> None:
+    full, small = with_profiles(*others).model_dump(), with_profiles(*others, "smoke").model_dump()
+    for key in ("adapters", "gans", "autoencoders", "conditional", "extractors", "pairs", "evaluation"):
         assert small[key] == full[key]
+    assert small["data"] | {"embedded": None} == full["data"] | {"embedded": None}
+    tiny = with_profiles("everything", "smoke").model_dump()
     for system in (*TRAININGS, "acgan"):
-        items = ((full[system], small[system]),)
+        items = ((full[system], small[system], tiny[system]),)
         if system == "acgan":
-            items = tuple((full[system][item], small[system][item]) for item in full[system])
-        for before, after in items:
+            items = tuple(
+                (full[system][item], small[system][item], tiny[system][item]) for item in full[system]
+            )
+        for before, after, least in items:
             assert after["steps"] == 10
             assert after["batch"] <= 20
+            assert {key: value_at(after, key) for key in SIZES & keys(after)} == {
+                key: value_at(least, key) for key in SIZES & keys(least)
+            }
             changed = {key for key in keys(before) if value_at(before, key) != value_at(after, key)}
             assert changed <= SIZES, system
-    assert small["data"]["source"] == "embedded"  # no download
+    assert small["backbone"] == "LeNet"
     assert small["engine"]["device"] == "auto"
     assert (small["data"]["embedded"]["train"], small["generation"]["images"]) == (200, 40)
 
@@ -289,7 +303,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("ready")
     rng = np.random.default_rng(0)
     for name, size in (("blended", 28), ("handwritten", 28), ("drawn_faces", 64)):
-        attributes = ["smiling", "glasses"] if size == 64 else None
+        attributes = ["dark_hair", "glasses"] if size == 64 else None
         splits = {}
         for split, count in (("train", 24), ("test", 12)):
             pictures = rng.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
@@ -302,8 +316,15 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def smallest(name: str) -> Raw:
-    """The params of a report in the smoke size, then even smaller."""
-    raw: Raw = with_profiles(name, "smoke").model_dump(mode="json")
+    """The params of a report in the smoke size with its own architectures, then even smaller."""
+    raw: Raw = with_profiles(name, "embedded", "smoke").model_dump(mode="json")
+    printed = with_profiles(name).model_dump(mode="json")
+    raw["backbone"] = printed["backbone"]
+    for section, whole in (
+        (raw["ddpm"], printed["ddpm"]),
+        *((raw["acgan"][item], printed["acgan"][item]) for item in raw["acgan"]),
+    ):
+        section["arch"] = whole["arch"]
     raw["data"] |= {"domains": ["blended", "handwritten"], "digits": "blended"}
     raw |= {"seeds": [0], "pairs": {PAIR: {"source": "blended", "target": "handwritten"}}}
     raw["engine"] |= {"device": "cpu", "evaluate_every": 1, "checkpoint_every": 1}

@@ -14,13 +14,15 @@ PANEL = "Workspace"
 
 @app.command(rich_help_panel=PANEL)
 def profile(
-    name: Annotated[
-        str,
+    names: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="NAME",
-            help="A file of profiles/, without .yaml; default: the params.yaml of the last commit.",
+            metavar="NAME...",
+            help="Files of profiles/, without .yaml, e.g. `course R22b quick`: data are applied first, sizes last. "
+            "default: the params.yaml of the last commit.",
+            show_default=False,
         ),
-    ] = "",
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="List the profiles.")] = False,
     reset: Annotated[
         bool, typer.Option("--reset", help="Restore params.yaml as it was before the last profile.")
@@ -33,23 +35,23 @@ def profile(
         ),
     ] = False,
 ) -> None:
-    """Write the settings of a profile into params.yaml, where they can be read and changed."""
+    """Write the settings of profiles into params.yaml, where they can be read and changed."""
     from hw2core.settings import profiles
 
-    if [bool(name), show, reset].count(True) != 1:
+    if [bool(names), show, reset].count(True) != 1:
         raise UserError("profile: give a NAME, or --list, or --reset (see `hw2 profile --help`)")
-    if overrides and not name:
+    if overrides and not names:
         raise UserError("--as-overrides: give the NAME of a profile too")
     layout = find_workspace()
     if overrides:
-        print(profiles.as_overrides(layout, name))
+        print(profiles.as_overrides(layout, *(names or ())))
         return
     lines = (
         profiles.list_profiles(layout)
         if show
         else profiles.undo_profile(layout)
         if reset
-        else profiles.apply_profile(layout, name)
+        else profiles.apply_profiles(layout, *(names or ()))
     )
     for line in lines:
         print(line)

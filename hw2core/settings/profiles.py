@@ -26,6 +26,11 @@ from hw2core.settings.yaml import read_yaml, write_yaml
 
 DEFAULT = "default"  # selects the params.yaml of the last commit
 
+FIRST = ("public", "course")
+"""Profiles of data that the reference reports used too: the reports' own domains and pairs replace theirs."""
+LAST = ("embedded", "paper", "published", "quick", "smoke")
+"""Data of other names, whose domains and pairs replace a report's, and profiles that say how much is trained."""
+
 WHOLE = {("pairs",), ("data", "source"), ("data", "folder", "paths")}
 """Dicts whose keys are chosen by the user: a profile replaces them and does not merge into them."""
 
@@ -33,19 +38,19 @@ Key = tuple[str, ...]
 NOT_SET: Any = object()
 
 
-def apply_profile(layout: Layout, name: str) -> list[str]:
-    """Write a profile into params.yaml, keeping its comments. Returns a line for each changed value."""
+def apply_profiles(layout: Layout, *names: str) -> list[str]:
+    """Write profiles into params.yaml, keeping its comments. Returns a line for each changed value."""
     before = layout.params.read_bytes()
-    after = with_profile(layout, name)
+    after = with_profiles(layout, *names)
     lines = describe_changes(before, after)
-    if lines or (name == DEFAULT and before != after):
+    if lines or (DEFAULT in names and before != after):
         write_whole(backup_path(layout, after), before)
         write_whole(layout.params, after)
-    return lines or [f"params.yaml already has the settings of profile {name}"]
+    return lines or [f"params.yaml already has the settings of profile {' '.join(names)}"]
 
 
 def undo_profile(layout: Layout) -> list[str]:
-    """Restore params.yaml as it was before the last profile. Returns a line for each changed value."""
+    """Restore params.yaml as it was before the last profiles. Returns a line for each changed value."""
     after = layout.params.read_bytes()
     backup = backup_path(layout, after)
     if not backup.is_file():
@@ -61,7 +66,7 @@ def undo_profile(layout: Layout) -> list[str]:
 
 def list_profiles(layout: Layout) -> list[str]:
     """Return a line for each profile: its name and the first line of its comment."""
-    about = {DEFAULT: "The params.yaml of the last commit."}
+    about = {DEFAULT: "The params.yaml of the last commit."}  # the only one that is no file
     for path in sorted(layout.profiles.glob("*.yaml")):
         first, *_ = [*path.read_text(encoding="utf-8").splitlines(), ""]
         about[path.stem] = first.lstrip("# ") if first.startswith("#") else ""
@@ -69,35 +74,61 @@ def list_profiles(layout: Layout) -> list[str]:
     return [f"{name:{width}}  {line}".rstrip() for name, line in about.items()]
 
 
-def as_overrides(layout: Layout, name: str) -> str:
-    """Return the arguments with which `dvc exp run` uses the profile: `-S key=value` for each value that it changes.
+def as_overrides(layout: Layout, *names: str) -> str:
+    """Return the arguments with which `dvc exp run` uses the profiles: `-S key=value` for each value that it changes.
 
     They follow Hydra's grammar and contain no spaces within a value, since a shell splits the output of $(...) at spaces.
     """
-    before, after = read_params(layout), parse(with_profile(layout, name))
+    before, after = read_params(layout), parse(with_profiles(layout, *names))
     words = [word for key, old, new in differences(before, after) for word in override(key, old, new)]
     return " ".join(f"-S {word}" for word in words)
 
 
-def with_profile(layout: Layout, name: str) -> bytes:
-    """Return the content of params.yaml with a profile applied. It is validated, except for `default`."""
-    if name == DEFAULT:
-        return committed_params(layout)
+def with_profiles(layout: Layout, *names: str) -> bytes:
+    """Return the content of params.yaml with profiles applied: those of FIRST, then others as given, then those of LAST.
+
+    The result is validated, unless it is `default` alone.
+    """
+    if DEFAULT in names:
+        content = committed_params(layout)
+    else:
+        read_params(layout)  # raises a UserError if the file is malformed
+        content = layout.params.read_bytes()
+    overlays = [read_profile(layout, name) for name in sorted(names, key=rank) if name != DEFAULT]
+    if not overlays:
+        return content
+    params = YAML().load(content.decode())
+    for overlay in overlays:
+        merge(params, overlay)
+    if not {"embedded", *FIRST} & set(names) and any("report" in overlay for overlay in overlays):
+        choose_source(params)
+    text = io.StringIO()
+    write_yaml(params, text)
+    content = text.getvalue().encode()
+    validate(parse(content), f"params.yaml with profile {' '.join(names)}")
+    return content
+
+
+def rank(name: str) -> int:
+    return -1 if name in FIRST else LAST.index(name) + 1 if name in LAST else 0
+
+
+def choose_source(params: Any) -> None:
+    """Where the datasets of a reference report come from, if no profile says so: from the course's folder if there is one,
+    else from their public addresses."""
+    if params["data"]["source"] == "embedded":
+        params["data"]["source"] = "course" if params["data"]["course"]["path"] else "public"
+
+
+def read_profile(layout: Layout, name: str) -> dict[str, Any]:
     path = layout.profiles / f"{name}.yaml"
-    if not path.is_file():
+    if "/" in name or not path.is_file():
         known = ", ".join(sorted(file.stem for file in layout.profiles.glob("*.yaml")))
         raise UserError(f"unknown profile {name}; profiles/ has: {known}")
     overlay = read_yaml(path)
     if not isinstance(overlay, dict):
         raise UserError(f"profiles/{path.name}: holds no keys")
-    read_params(layout)  # raises a UserError if the file is malformed
-    params = YAML().load(layout.params.read_text(encoding="utf-8"))
-    merge(params, overlay)
-    text = io.StringIO()
-    write_yaml(params, text)
-    content = text.getvalue().encode()
-    validate(parse(content), f"params.yaml with profile {name}")
-    return content
+    return overlay
 
 
 def read_params(layout: Layout) -> dict[str, Any]:

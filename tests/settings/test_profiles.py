@@ -1,5 +1,6 @@
 """`hw2 profile`: a profile's settings are written into params.yaml, where they can be read and changed."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -53,11 +54,11 @@ def values(overlay: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield (*path, key), value
 
 
-def overridden(hw2: Hw2, params: Path, name: str) -> Any:
+def overridden(hw2: Hw2, params: Path, *names: str) -> Any:
     """What DVC makes of params.yaml, given the arguments of `--as-overrides`."""
     from dvc.utils.hydra import apply_overrides
 
-    words = hw2("profile", name, "--as-overrides").out.split()  # as a shell splits the output of $(...)
+    words = hw2("profile", *names, "--as-overrides").out.split()  # as a shell splits the output of $(...)
     assert set(words[::2]) <= {"-S"}
     copy = params.with_name("copy.yaml")
     shutil.copyfile(params, copy)
@@ -71,7 +72,10 @@ def test_a_profile_is_applied_and_undone(cloned: Workspace, hw2: Hw2, name: str)
     """The params are valid and have the profile's values and the old comments; `--as-overrides` gives the same params
     through DVC without a change of the file; `--reset` restores every byte."""
     params = cloned.layout.params
-    params.write_text(params.read_text().replace("seeds: [0, 1]", "seeds:   [0,   5]  # my own"))
+    if name in ("six_pairs", "embedded"):
+        hw2("profile", "public")
+    text = re.sub(r"(?m)^seeds: \[.*?\]", "seeds:   [0,   5]  # my own", params.read_text())
+    params.write_text(text.replace("path: null", "path: ~/hw2_data"))
     before, comments_before = params.read_bytes(), comments(params)
     through_dvc = overridden(hw2, params, name)
     assert params.read_bytes() == before
@@ -92,6 +96,56 @@ def test_a_profile_is_applied_and_undone(cloned: Workspace, hw2: Hw2, name: str)
     assert params.read_bytes() != before
     assert hw2("profile", "--reset").status == 0
     assert params.read_bytes() == before
+
+
+def test_profiles_compose_in_any_order(cloned: Workspace, hw2: Hw2) -> None:
+    """Data come first and sizes last, whatever the order of the names."""
+    found = []
+    cloned.change("data.course.path", "~/hw2_data")
+    for names in (("quick", "R22b", "course"), ("course", "R22b", "quick")):
+        assert hw2("profile", *names).status == 0
+        found.append(load_params(cloned.layout.params))
+        assert hw2("profile", "--reset").status == 0
+    assert found[0] == found[1]
+    assert found[0].data.source == "course"
+    assert list(found[0].pairs) == ["mnistm-usps", "mnistm-svhn"]  # R22b's
+    assert (found[0].dann.steps, found[0].gans) == (500, ["dcgan5", "sngan_gp"])
+
+
+@pytest.mark.parametrize(("path", "source"), [(None, "public"), ("~/hw2_data", "course")])
+def test_a_report_reads_the_course_if_its_folder_is_known(
+    cloned: Workspace, hw2: Hw2, path: str | None, source: str
+) -> None:
+    cloned.change("data.course.path", path)
+    outcome = hw2("profile", "R22b")
+    assert f"data.source: embedded -> {source}" in outcome.out.splitlines()
+
+
+def sizes_of(section: Any, names: Any) -> Any:
+    return {
+        key: sizes_of(section[key], value) if isinstance(value, dict) else section[key]
+        for key, value in names.items()
+    }
+
+
+def test_quick_has_the_sizes_of_the_default_with_one_seed() -> None:
+    quick, default = read_yaml(ROOT / "profiles" / "quick.yaml"), read_yaml(ROOT / "params.yaml")
+    assert quick.pop("seeds") == [0]
+    assert quick["generation"].pop("seeds") == {"gans": [0], "autoencoders": [0], "conditional": [0]}
+    assert quick == sizes_of(default, quick)
+    systems = {
+        name: section for name, section in default.items() if isinstance(section, dict) and "steps" in section
+    }
+    assert set(systems) < set(quick)
+
+
+@pytest.mark.parametrize("size", ["smoke", "quick", "published", "paper"])
+@pytest.mark.parametrize("data", ["embedded", "public", "course"])
+def test_data_and_sizes_set_different_keys(data: str, size: str) -> None:
+    keys = [
+        {path for path, _ in values(read_yaml(ROOT / "profiles" / f"{name}.yaml"))} for name in (data, size)
+    ]
+    assert not keys[0] & keys[1]
 
 
 def test_other_values_stay_as_they_are(cloned: Workspace, hw2: Hw2) -> None:
@@ -173,9 +227,9 @@ def test_a_profile_corrects_a_value_out_of_range(empty_workspace: Workspace, hw2
 def test_profiles_on_top_of_each_other_are_undone_one_by_one(cloned: Workspace, hw2: Hw2) -> None:
     params = cloned.layout.params
     states = [params.read_bytes()]
-    for name in ("paper", "R19"):  # R19 has fewer pairs and systems than paper
-        through_dvc = overridden(hw2, params, name)
-        hw2("profile", name)
+    for names in (("everything", "public", "six_pairs"), ("R19",)):  # R19 has fewer pairs and systems
+        through_dvc = overridden(hw2, params, *names)
+        hw2("profile", *names)
         states.append(params.read_bytes())
         assert through_dvc == read_yaml(params)
     assert len(set(states)) == 3
@@ -232,7 +286,7 @@ def test_the_list_has_every_profile_with_the_first_line_of_its_comment(
     (empty_workspace.layout.profiles / "silent.yaml").write_text("seeds: [1]\n")
     lines = hw2("profile", "--list").out.splitlines()
     assert [line.split()[0] for line in lines] == ["default", *sorted([*PROFILES, "silent"])]
-    assert any(line.startswith("smoke      Every stage in seconds") for line in lines)
+    assert any(line.startswith("smoke       Sizes: every stage in seconds") for line in lines)
     assert "silent" in lines
     assert all(len(line) <= 120 for line in lines)
 
