@@ -1,14 +1,17 @@
-"""Reading what the stages wrote. A file that is missing or malformed is one line that names the stage to run."""
+"""Reading what the stages wrote. A file that is missing or malformed is one line that names the stage to run.
+
+The report prints that line in place of what a missing file would have shown; a malformed file ends it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from hw2core.engine.images import read_about
 from hw2core.engine.journal import read_json
 from hw2core.engine.tiles import read_tiles
 from hw2core.errors import UserError
@@ -16,6 +19,28 @@ from hw2core.evaluation.seeds import combine
 from hw2core.layout import Layout
 
 Read = TypeVar("Read")
+P = ParamSpec("P")
+
+
+class MissingError(UserError):
+    """A stage has not written its file yet."""
+
+
+def if_there(read: Callable[P, Read], *args: P.args, **kwargs: P.kwargs) -> Read | None:
+    """What `read` returns; None if a file that it reads is missing."""
+    try:
+        return read(*args, **kwargs)
+    except MissingError:
+        return None
+
+
+def about_data(layout: Layout, dataset: str) -> dict[str, Any]:
+    """The about.json of a dataset in data/ready."""
+    if not (layout.ready(dataset) / "about.json").is_file():
+        raise MissingError(
+            f"data/ready/{dataset}: not there; run stage preprocess of {dataset} with `hw2 repro`"
+        )
+    return read_about(layout.ready(dataset))
 
 
 @dataclass(frozen=True)
@@ -26,6 +51,13 @@ class Output:
     stage: str
     item: str
     seed: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.stage} of {self.item}" + ("" if self.seed is None else f", seed {self.seed}")
+
+    @property
+    def folder(self) -> Path:
+        return self.layout.stage(self.stage, self.item, self.seed)
 
     def metrics(self, *needed: str) -> dict[str, Any]:
         """metrics.json, which must have the keys `needed`; "accuracy.last" is a key below a key."""
@@ -58,9 +90,9 @@ class Output:
         return self.read(name, lambda path: path.read_text(encoding="utf-8")).rstrip()
 
     def read(self, name: str, reader: Callable[[Path], Read]) -> Read:
-        path = self.layout.stage(self.stage, self.item, self.seed) / name
+        path = self.folder / name
         if not path.is_file():
-            raise self.error(name, "not there; run")
+            raise MissingError(str(self.error(name, "not there; run")))
         try:
             return reader(path)
         except (UserError, ValueError, OSError):
@@ -68,11 +100,8 @@ class Output:
 
     def error(self, name: str, problem: str) -> UserError:
         """One line: the file, the problem, and the stage that writes the file."""
-        path = self.layout.stage(self.stage, self.item, self.seed) / name
-        seed = "" if self.seed is None else f", seed {self.seed}"
-        return UserError(
-            f"{path.relative_to(self.layout.root)}: {problem} stage {self.stage} of {self.item}{seed} with `hw2 repro`"
-        )
+        path = (self.folder / name).relative_to(self.layout.root)
+        return UserError(f"{path}: {problem} stage {self} with `hw2 repro`")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
-"""The report's two pages: Markdown from templates, and the same as one self-contained HTML file."""
+"""The report as Markdown, from templates."""
 
-import base64
 import io
 import math
 import re
@@ -9,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markdown_it import MarkdownIt
-from markupsafe import Markup
 
 from hw2core.report.names import arrow, full_title
 from hw2core.settings.registry import title
@@ -21,33 +18,25 @@ DASH = "\u2013"
 """What a table shows for a metric that was not measured."""
 
 
-def markdown(context: Mapping[str, Any]) -> str:
+def markdown(context: Mapping[str, Any], notes: Mapping[str, str]) -> str:
+    """The report; `notes` stand in place of the figures that could not be drawn."""
     environment = jinja2.Environment(
         loader=TEMPLATES,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # this is Markdown; the HTML page escapes all HTML in it
+        autoescape=False,  # this is Markdown; the page escapes all HTML in it
     )
     filters = (arrow, title, full_title, number, metric, signed, bold_if, count, over_seeds, plain, fenced)
     environment.filters |= {filter.__name__: filter for filter in filters}
     text = environment.get_template("report.md.j2").render(context)
+    text = re.sub(
+        r"!\[([^\]]*)\]\(figures/([^)]+)\.png\)",
+        lambda found: f"*{found[1]}: {plain(notes[found[2]])}.*" if found[2] in notes else found[0],
+        text,
+    )
     return re.sub(r"\n{3,}", "\n\n", text)
-
-
-def html(text: str, title: str, folder: Path) -> str:
-    """The Markdown `text`, whose pictures lie below `folder`, as a self-contained page."""
-    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = parser.parse(text)
-    for token in tokens:
-        for child in token.children or []:
-            if child.type == "image":
-                picture = base64.b64encode((folder / str(child.attrs["src"])).read_bytes()).decode()
-                child.attrs["src"] = f"data:image/png;base64,{picture}"
-    body = parser.renderer.render(tokens, parser.options, {})
-    environment = jinja2.Environment(loader=TEMPLATES, undefined=jinja2.StrictUndefined, autoescape=True)
-    return environment.get_template("page.html.j2").render(title=title, body=Markup(body))
 
 
 # --- numbers --------------------------------------------------------------------------------------------------

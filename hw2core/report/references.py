@@ -5,7 +5,7 @@ Results on other data sets, such as the embedded ones, are never compared with t
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -75,24 +75,50 @@ DIGITS = (
 )
 """Accuracy of the course's classifier on 1000 generated MNIST-M digits, in percent."""
 
-BEST = {
-    "mnistm-svhn": "64.5 (DANN)",
-    "mnistm-usps": "93.7 (DANN)",
-    "svhn-mnistm": "71.7 (DSN)",
-    "svhn-usps": "85.1 (SYMNet)",
-    "usps-mnistm": "68 (DSN)",
-    "usps-svhn": "37.3",
+BEST: dict[str, tuple[float, str]] = {
+    "mnistm-svhn": (64.5, "DANN"),
+    "mnistm-usps": (93.7, "DANN"),
+    "svhn-mnistm": (71.7, "DSN"),
+    "svhn-usps": (85.1, "SYMNet"),
+    "usps-mnistm": (68, "DSN"),
+    "usps-svhn": (37.3, "a method that is not named"),
 }
-"""The best result known of any method."""
+"""The best result known of any method, and the method."""
 
-BASELINES = {
-    "mnistm-svhn": "40",
-    "mnistm-usps": "72 (2021), 76 (2022)",
-    "svhn-mnistm": "40, 42",
-    "usps-mnistm": "40",
-    "usps-svhn": "28",
+BASELINES: dict[str, tuple[float, ...]] = {
+    "mnistm-svhn": (40,),
+    "mnistm-usps": (72, 76),
+    "svhn-mnistm": (40, 42),
+    "usps-mnistm": (40,),
+    "usps-svhn": (28,),
 }
-"""The course's baselines."""
+"""The course's baselines; of two years where they differ."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Published values of one metric of generated images: the course's simple and strong baseline, the best of the
+    reports R19 to R22b, and the best known."""
+
+    metric: str
+    column: str
+    better: Literal["up", "down"]
+    digits: int
+    simple: float
+    strong: float
+    reports: str
+    best: float
+
+
+FACE_SCALES = (
+    Scale("FID", "fid", "down", 1, 30, 27, "about 24 (R22b)", 22.97),
+    Scale("inception score", "is", "up", 2, 2.00, 2.15, "2.13 (R21)", 2.137),
+    Scale("face detection rate, %", "face_detection_rate", "up", 1, 85, 90, "92.2 (R22a)", 92.2),
+)
+DIGIT_SCALES = {
+    "acgan": Scale("ACGAN, digit accuracy, %", "digit_accuracy", "up", 1, 70, 80, "", 99.8),
+    "ddpm": Scale("DDPM, digit accuracy, %", "digit_accuracy", "up", 1, 90, 95, "", 99.9),
+}
 
 
 def beside(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -102,8 +128,8 @@ def beside(table: pd.DataFrame) -> list[dict[str, Any]]:
             "pair": row["pair"],
             "ours": row,
             "reports": [reference for reference in REPORTS if reference.pair == row["pair"]],
-            "best": BEST[row["pair"]],
-            "baseline": BASELINES.get(row["pair"]),
+            "best": "{:g} ({})".format(*BEST[row["pair"]]),
+            "baseline": ", ".join(f"{value:g}" for value in BASELINES.get(row["pair"], ())),
         }
         for row in table.to_dict("records")
         if row["pair"] in BEST

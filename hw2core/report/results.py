@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from hw2core.evaluation.seeds import Spread, Value, best, differ, spread
+from hw2core.evaluation.seeds import Value, best, differ, spread
 from hw2core.layout import Layout
 from hw2core.report import runs
 from hw2core.report.names import SOURCE_ONLY, TARGET_ONLY, arrow
-from hw2core.report.outputs import Outputs
+from hw2core.report.outputs import Outputs, if_there
 from hw2core.settings import Params
 from hw2core.settings.registry import title
 from hw2core.settings.runs import generator_seeds
@@ -49,38 +49,47 @@ def adaptation_table(params: Params, layout: Layout, which: str) -> pd.DataFrame
     between the bounds that a method closes: in percent, of each seed, where every seed has a gap."""
     domains, methods = params.data.domains, runs.adapters(params)
     needed = [f"on.{domain}.{key}" for domain in domains for key in (f"accuracy.{which}", "test_images")]
-    bounds = {
-        domain: Outputs(layout, "evaluate_classifier", domain, params.seeds).combined(*needed)["on"]
-        for domain in domains
-    }
+    bounds = {}
+    for domain in domains:
+        evaluation = Outputs(layout, "evaluate_classifier", domain, params.seeds)
+        bounds[domain] = (if_there(evaluation.combined, *needed) or {}).get("on", {})
     rows = []
     for source, target in permutations(domains, 2):
         pair = f"{source}-{target}"
-        low, high = (bounds[domain][target]["accuracy"][which] for domain in (source, target))
+        on = [bounds[domain].get(target, {}) for domain in (source, target)]
+        low, high = (found.get("accuracy", {}).get(which) for found in on)
         row: Row = {"pair": pair} | cells(SOURCE_ONLY, low)
         for method in methods:
-            accuracy = closed = None
-            if pair in params.pairs:
-                evaluation = Outputs(layout, "evaluate", f"{method}-{pair}", params.seeds)
-                accuracy = evaluation.combined(f"accuracy.{which}")["accuracy"][which]
-                closed = gap_closed(low["values"], accuracy["values"], high["values"])
+            accuracy = adapted_accuracy(params, layout, method, pair, which)
+            closed = gap_closed(low, accuracy, high)
             row |= cells(method, accuracy) | cells(f"{method} gap closed", closed)
         row |= cells(TARGET_ONLY, high)
-        rows.append(row | {"n": len(params.seeds), "test images": bounds[source][target]["test_images"]})
+        counts = [found["test_images"] for found in on if found]
+        rows.append(row | {"n": len(params.seeds), "test images": next(iter(counts), None)})
     columns = [SOURCE_ONLY, *methods, TARGET_ONLY, *(f"{method} gap closed" for method in methods)]
-    counts = ["n", "test images"]
-    table = as_table(rows, ["pair"], columns, counts).astype(dict.fromkeys(counts, int))
+    table = as_table(rows, ["pair"], columns, ["n", "test images"])
     trained = table["pair"].isin(list(params.pairs))
     order = [*params.pairs, *table["pair"][~trained]]
     return table.set_index("pair").loc[order].reset_index()
 
 
-def gap_closed(low: list[float], accuracy: list[float], high: list[float]) -> Spread | None:
+def adapted_accuracy(params: Params, layout: Layout, method: str, pair: str, which: str) -> Row | None:
+    """None if the method is not trained on this pair, or not evaluated yet."""
+    if pair not in params.pairs:
+        return None
+    evaluation = Outputs(layout, "evaluate", f"{method}-{pair}", params.seeds)
+    metrics = if_there(evaluation.combined, f"accuracy.{which}")
+    return metrics and metrics["accuracy"][which]
+
+
+def gap_closed(low: Row | None, accuracy: Row | None, high: Row | None) -> Row | None:
     """100 (accuracy - low) / (high - low) of each seed, combined; None if the bounds of a seed have no gap."""
-    gaps = [upper - lower for lower, upper in zip(low, high, strict=True)]
+    if not (low and accuracy and high):
+        return None
+    gaps = [upper - lower for lower, upper in zip(low["values"], high["values"], strict=True)]
     if min(gaps) <= 0:
         return None
-    gains = [reached - lower for lower, reached in zip(low, accuracy, strict=True)]
+    gains = [reached - lower for lower, reached in zip(low["values"], accuracy["values"], strict=True)]
     return spread([100 * gain / gap for gain, gap in zip(gains, gaps, strict=True)])
 
 
@@ -92,10 +101,10 @@ def selection_table(params: Params, layout: Layout) -> pd.DataFrame:
         for method in runs.adapters(params):
             training = Outputs(layout, f"train_{method}", pair, params.seeds)
             needed = [f"accuracy.{key}" for key in CRITERIA.values()]
-            accuracy = training.combined(*needed)["accuracy"]
+            metrics = if_there(training.combined, *needed)
             row: Row = {"pair": pair, "method": method}
             for column, key in CRITERIA.items():
-                row |= cells(column, accuracy[key])
+                row |= cells(column, metrics and metrics["accuracy"][key])
             rows.append(row | {"n": len(params.seeds)})
     return as_table(rows, ["pair", "method"], list(CRITERIA), ["n"])
 
@@ -136,29 +145,22 @@ def conclusion(row: Row, methods: Sequence[str]) -> str:
 
 def faces_table(params: Params, layout: Layout) -> pd.DataFrame:
     """A row for each face generator, between two anchors: real training images and noise."""
-    real = runs.real_faces(layout).metrics(
+    needed = (
         "test_images.face_detection_rate",
         "training_images.faces.face_detection_rate",
         "noise.faces.face_detection_rate",
     )
-    rows = [anchor("real training images", real["training_images"])]
+    real = if_there(runs.real_faces(layout).metrics, *needed) or {}
+    rows = [anchor("real training images", real.get("training_images"))]
     for kind, name in runs.face_generators(params):
         seeds = generator_seeds(params, name)
-        metrics = Outputs(layout, f"evaluate_{kind}", name, seeds).combined("face_detection_rate")
-        trainings = Outputs(layout, f"train_{kind}", name, seeds).each("parameters", "steps")
-        rows.append(
-            {
-                "system": name,
-                **metric_cells(metrics, [*FACE_METRICS]),
-                "n": len(seeds),
-                "parameters": sum(trainings[0]["parameters"].values()),
-                "steps": trainings[0]["steps"],
-                "collapsed": sum(bool(training.get("collapsed")) for training in trainings),
-            }
-        )
-    rows.append(anchor("noise", real["noise"]))
+        evaluation = Outputs(layout, f"evaluate_{kind}", name, seeds)
+        metrics = if_there(evaluation.combined, "face_detection_rate") or {}
+        row = {"system": name, "n": len(seeds)} | metric_cells(metrics, [*FACE_METRICS])
+        rows.append(row | size_cells(Outputs(layout, f"train_{kind}", name, seeds)))
+    rows.append(anchor("noise", real.get("noise")))
     table = as_table(rows, ["system"], [*FACE_METRICS], ["n", "parameters", "steps", "collapsed"])
-    rate = real["test_images"]["face_detection_rate"]
+    rate = real.get("test_images", {}).get("face_detection_rate")
     for spread_of in ("", " std"):
         found = table[f"face_detection_rate{spread_of}"]
         table[f"ratio{spread_of}"] = 100 * found / rate if rate else float("nan")
@@ -174,10 +176,22 @@ def best_systems(rows: Sequence[Row]) -> dict[str, str | None]:
     return found
 
 
-def anchor(name: str, metrics: Row) -> Row:
+def anchor(name: str, metrics: Row | None) -> Row:
     """A row of images that no system generated."""
-    rate = metrics["faces"]["face_detection_rate"]
-    return {"system": name} | metric_cells({**metrics, "face_detection_rate": rate}, [*FACE_METRICS])
+    rate = metrics and metrics["faces"]["face_detection_rate"]
+    return {"system": name} | metric_cells({**(metrics or {}), "face_detection_rate": rate}, [*FACE_METRICS])
+
+
+def size_cells(training: Outputs) -> Row:
+    """Parameters and steps of a generator, and how many of its seeds collapsed; nothing if it is not trained yet."""
+    trainings = if_there(training.each, "parameters", "steps")
+    if not trainings:
+        return {}
+    return {
+        "parameters": sum(trainings[0]["parameters"].values()),
+        "steps": trainings[0]["steps"],
+        "collapsed": sum(bool(metrics.get("collapsed")) for metrics in trainings),
+    }
 
 
 # --- generated digits -----------------------------------------------------------------------------------------
@@ -190,12 +204,11 @@ def digits_table(params: Params, layout: Layout) -> pd.DataFrame:
         if item != "digits":
             continue
         seeds = params.generation.seeds.conditional
-        metrics = Outputs(layout, f"evaluate_{stage}", item, seeds).combined("digit_accuracy", "per_digit")
-        training = Outputs(layout, f"train_{stage}", item, seeds).first.metrics("parameters", "steps")
-        row: Row = {"system": name} | metric_cells(metrics, DIGIT_METRICS)
+        evaluation = Outputs(layout, f"evaluate_{stage}", item, seeds)
+        metrics = if_there(evaluation.combined, "digit_accuracy", "per_digit") or {"per_digit": {}}
+        row: Row = {"system": name, "n": len(seeds)} | metric_cells(metrics, DIGIT_METRICS)
         row |= metric_cells(metrics["per_digit"], digits)
-        size = sum(training["parameters"].values())
-        rows.append(row | {"n": len(seeds), "parameters": size, "steps": training["steps"]})
+        rows.append(row | size_cells(Outputs(layout, f"train_{stage}", item, seeds)))
     return as_table(rows, ["system"], [*DIGIT_METRICS, *digits], ["n", "parameters", "steps"])
 
 

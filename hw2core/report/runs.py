@@ -1,8 +1,7 @@
 """What the params name, as the report's sections ask for it."""
 
-from hw2core.engine.images import read_about
 from hw2core.layout import Layout
-from hw2core.report.outputs import Output
+from hw2core.report.outputs import Output, about_data, if_there
 from hw2core.settings import Params
 from hw2core.settings.registry import title
 from hw2core.settings.runs import Run
@@ -13,7 +12,8 @@ Conditional = dict[str, tuple[str, str]]
 def without_skipped(params: Params, layout: Layout) -> tuple[Params, list[str]]:
     """The params without what `hw2 repro` skips, since the data do not allow it, and a sentence on each part."""
     acgan, faces = params.conditional.acgan, params.data.faces
-    if "faces" not in acgan or read_about(layout.ready(faces)).get("attributes"):
+    about = if_there(about_data, layout, faces) if "faces" in acgan else None
+    if about is None or about.get("attributes"):
         return params, []
     remaining = [item for item in acgan if item != "faces"]
     conditional = params.conditional.model_copy(update={"acgan": remaining})

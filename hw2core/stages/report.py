@@ -1,70 +1,109 @@
 """Stage report: reports/, from what the stages measured."""
 
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from hw2core.files import new_folder, write_whole
 from hw2core.layout import Layout
-from hw2core.report import pages, references, runs
-from hw2core.report.figures.style import save_small
-from hw2core.report.sections import Figures, Section, background
+from hw2core.report import html, pages, references, runs
+from hw2core.report.figures.style import as_small_png
+from hw2core.report.outputs import MissingError
+from hw2core.report.sections import Figures, Section, background, glance
 from hw2core.report.sections.adaptation import adaptation_section
 from hw2core.report.sections.conditional import conditional_section
 from hw2core.report.sections.faces import COURSE_FACES, faces_section
 from hw2core.settings import Params
 from hw2core.settings.registry import title
 
+SECTIONS = {
+    "faces": faces_section,
+    "conditional": conditional_section,
+    "adaptation": adaptation_section,
+    "data": background.data_section,
+}
+
 
 def report(params: Params, layout: Layout) -> None:
-    """Write tables, figures and pages.
+    """Write tables, figures and pages. What has not run yet leaves a note in its place.
 
-    Everything is read before anything is written, so that a missing file leaves the old report as it is.
+    Everything is read before anything is written, so that a malformed file leaves the old report as it is.
     """
     whole, (params, skipped) = params, runs.without_skipped(params, layout)
-    sections = {
-        "faces": faces_section(params, layout),
-        "conditional": conditional_section(params, layout),
-        "adaptation": adaptation_section(params, layout),
-        "data": background.data_section(params, layout),
-    }
-    printed = pages.as_yaml(whole.model_dump(mode="json"))
-    text = pages.markdown(context(params, layout, sections, skipped) | {"params": printed})
+    sections: dict[str, Section | None] = {}
+    missing: dict[str, str] = {}
+    for name, build in SECTIONS.items():
+        sections[name], missing[name] = or_missing(partial(build, params, layout))
     tables: dict[str, pd.DataFrame] = {}
     figures: Figures = {}
     for section in filter(None, sections.values()):
         tables |= section.tables
         figures |= section.figures
+    drawn, notes = draw(figures)
+    more = {
+        "missing_sections": missing,
+        "skipped": skipped,
+        "params": pages.as_yaml(whole.model_dump(mode="json")),
+    }
+    text = pages.markdown(context(params, layout, sections) | more, notes)
     with new_folder(layout.reports / "tables") as folder:
         for name, table in tables.items():
             content = table.to_csv(index=False, float_format="%.6g")
             write_whole(folder / f"{name}.csv", content.encode())
     with new_folder(layout.reports / "figures") as folder:
-        draw(figures, folder)
-    page = pages.html(text, heading(sections), layout.reports)
+        for name, picture in drawn.items():
+            write_whole(folder / f"{name}.png", picture)
+    page = html.page(text, heading(sections), layout.reports, {}, {})
     write_whole(layout.reports / "report.md", text.encode())
     write_whole(layout.reports / "report.html", page.encode())
 
 
-def draw(figures: Figures, folder: Path) -> None:
+def or_missing(build: Callable[[], Section | None]) -> tuple[Section | None, str]:
+    """A section, or what it cannot do without."""
+    try:
+        return build(), ""
+    except MissingError as missing:
+        return None, str(missing)
+
+
+def draw(figures: Figures) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The figures as PNG, and for each one that shows what has not run yet, what that is."""
+    drawn, notes = {}, {}
     for name, figure in figures.items():
-        save_small(figure(), folder / f"{name}.png")
+        try:
+            drawn[name] = as_small_png(figure())
+        except MissingError as missing:
+            notes[name] = str(missing)
+    return drawn, notes
 
 
-def context(
-    params: Params, layout: Layout, sections: dict[str, Section | None], skipped: list[str]
-) -> dict[str, Any]:
-    """What the templates print, but the params as they are."""
+def context(params: Params, layout: Layout, sections: dict[str, Section | None]) -> dict[str, Any]:
+    """What the templates print."""
+    environment = background.environment(params, layout)
     return {
-        "skipped": skipped,
         "heading": heading(sections),
         "summary": summary(params, sections),
+        "parts": {
+            "generators of faces": [*params.gans, *params.autoencoders],
+            "conditional generators": [
+                name for name in ("acgan", "ddpm") if getattr(params.conditional, name)
+            ],
+            "adapters": params.adapters if params.pairs else [],
+        },
+        "glance": {
+            "faces": glance.faces_card(params, sections["faces"]),
+            "conditional": glance.conditional_card(params, sections["conditional"]),
+            "adaptation": glance.adaptation_card(params, sections["adaptation"]),
+        },
         "reference": params.report.reference,
         "comparisons": comparisons(params, sections),
         "embedded": background.embedded(params, layout),
         "networks": background.networks(params, layout),
-        "environment": background.environment(params, layout),
+        "environment": environment,
+        "profile": None,
+        "commands": background.commands(params),
         **{name: section.context if section else None for name, section in sections.items()},
     }
 

@@ -109,10 +109,12 @@ def test_the_gap_closed_is_relative_to_the_bounds(params: Params, layout: Layout
 
 
 def test_the_gap_of_each_seed_counts() -> None:
-    closed = gap_closed([50.0, 60.0], [60.0, 80.0], [90.0, 100.0])
+    low, accuracy, high = ({"values": values} for values in ([50.0, 60.0], [60.0, 80.0], [90.0, 100.0]))
+    closed = gap_closed(low, accuracy, high)
     assert closed is not None
     assert closed["values"] == [25.0, 50.0]
-    assert gap_closed([50.0, 60.0], [60.0, 80.0], [90.0, 60.0]) is None
+    assert gap_closed(low, accuracy, {"values": [90.0, 60.0]}) is None
+    assert gap_closed(low, None, high) is None
 
 
 def test_the_selection_table_has_the_accuracy_of_every_criterion(params: Params, layout: Layout) -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 from conftest import Raw
 from fabricated import fabricate
-from reported import params_of, rows_below, touch
+from reported import params_of, rows_below, undrawn
 
 from hw2core.engine.journal import read_json, write_metrics
 from hw2core.layout import Layout
@@ -48,7 +48,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> str:
         changes = [{"fd_faces": fd, "recall_faces": 0.5 + fd / 1e4} for fd in distances]
         change_metrics(layout, f"evaluate_{kind}", name, changes)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "draw", touch)
+        patch.setattr(stage, "draw", undrawn)
         stage.report(params, layout)
     return (layout.reports / "report.md").read_text(encoding="utf-8")
 

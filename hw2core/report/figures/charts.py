@@ -28,6 +28,8 @@ BARS_PER_ROW = 36
 CURVES_PER_ROW = 3
 LEGEND_COLUMNS = 6
 Limits = tuple[float | None, float | None]
+Histories = dict[str, dict[str, pd.DataFrame]]
+"""By pair, then by method."""
 
 
 # --- accuracies -----------------------------------------------------------------------------------------------
@@ -85,9 +87,7 @@ def draw_bars(axis: Axes, table: pd.DataFrame, methods: Sequence[str], *, vertic
     axis.grid(axis="x", visible=False)
 
 
-def learning_curves(
-    histories: Mapping[str, Mapping[str, pd.DataFrame]], table: pd.DataFrame, methods: Sequence[str]
-) -> Figure:
+def learning_curves(histories: Histories, table: pd.DataFrame, methods: Sequence[str]) -> Figure:
     """Target test accuracy over the steps, a panel for each pair: the seeds' mean and range, between the bounds."""
     bounds = table.set_index("pair")
     place = places(methods, ADAPTERS)
@@ -99,7 +99,7 @@ def learning_curves(
         for axis, (pair, by_method) in zip(axes.flat, histories.items(), strict=False):
             for column, line in ((TARGET_ONLY, UPPER), (SOURCE_ONLY, LOWER)):
                 axis.axhline(bounds.loc[pair, column], color=line, ls="--", lw=1.2, label=column)
-            for name in methods:
+            for name in by_method:
                 mean_and_range(axis, by_method[name], "test_accuracy", place[name], title(name))
             axis.set_title(arrow(pair))
             axis.set_ylim(0, 100)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 
 from hw2core.engine.images import Split
 from hw2core.report.figures.style import WIDTH, page_figure, styled
@@ -17,15 +18,14 @@ Images = NDArray[np.uint8]
 """Images (n, height, width, 3)."""
 
 GAP = 2  # pixels between images
+GRID_WIDTH = 1000  # pixels of a grid of images at most
 
 
-def grid(tiles: Tiles, title: str) -> Figure:
-    """Rows of images below a title."""
+def grid(tiles: Tiles) -> Image.Image:
+    """Rows of images, enlarged by a whole factor to about the width of a page."""
     sheet = join(list(tiles.swapaxes(0, 1)))
-    with styled():
-        figure = page_figure(0.3 + WIDTH * sheet.shape[0] / sheet.shape[1])
-        show(figure.subplots(), sheet, title)
-        return figure
+    factor = max(1, GRID_WIDTH // sheet.shape[1])
+    return Image.fromarray(sheet.repeat(factor, axis=0).repeat(factor, axis=1))
 
 
 def named_rows(tiles: Tiles, names: Sequence[str]) -> Figure:

@@ -20,26 +20,25 @@ ATTRIBUTE_COLORS = {UNKNOWN: ("unknown", "#c3c8d0"), 0: ("without", PALETTE[0]),
 PER_ROW = 4  # panels
 
 
-def by_digit(points: pd.DataFrame, title: str) -> Figure:
+def by_digit(points: pd.DataFrame) -> Figure:
     """Points with columns x, y and digit."""
     digits = sorted(points["digit"].unique())
-    return colored(points, "digit", {digit: DIGIT_COLORS[int(digit) % 10] for digit in digits}, title)
+    return colored(points, "digit", {digit: DIGIT_COLORS[int(digit) % 10] for digit in digits})
 
 
-def by_domain(points: pd.DataFrame, title: str) -> Figure:
+def by_domain(points: pd.DataFrame) -> Figure:
     """Points with columns x, y and domain."""
     colors = dict(zip(points["domain"].unique(), cycle(DOMAIN_COLORS), strict=False))
-    return colored(points, "domain", colors, title)
+    return colored(points, "domain", colors)
 
 
-def colored(points: pd.DataFrame, by: str, colors: Mapping[Any, Any], title: str) -> Figure:
+def colored(points: pd.DataFrame, by: str, colors: Mapping[Any, Any]) -> Figure:
     with styled():
         figure = page_figure(4.5, width=4.2)
         axis = figure.subplots()
         for value, fill in colors.items():
             group = points[points[by] == value]
             axis.scatter(group["x"], group["y"], s=7, color=fill, label=str(value), alpha=0.75, lw=0)
-        axis.set_title(title, loc="left")
         axis.set_xticks([])
         axis.set_yticks([])
         axis.spines[["left", "bottom"]].set_visible(False)

@@ -86,10 +86,12 @@ def save(figure: Figure, path: Path) -> None:
     write_whole(path, as_png(figure))
 
 
-def save_small(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG; one that shows images with 256 colors, a third of the bytes, so that git can hold it."""
-    content = as_png(figure)
-    write_whole(path, in_256_colors(content) if any(axis.images for axis in figure.axes) else content)
+def as_small_png(drawn: Figure | Image.Image) -> bytes:
+    """A figure as PNG; one that shows images with 256 colors, a third of the bytes, so that git can hold it."""
+    if isinstance(drawn, Image.Image):
+        return quantized(drawn)
+    content = as_png(drawn)
+    return in_256_colors(content) if any(axis.images for axis in drawn.axes) else content
 
 
 def as_png(figure: Figure) -> bytes:
@@ -100,7 +102,11 @@ def as_png(figure: Figure) -> bytes:
 
 def in_256_colors(content: bytes) -> bytes:
     with Image.open(io.BytesIO(content)) as picture:
-        quantized = picture.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+        return quantized(picture)
+
+
+def quantized(picture: Image.Image) -> bytes:
     smaller = io.BytesIO()
-    quantized.save(smaller, format="PNG", optimize=True)
+    paletted = picture.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+    paletted.save(smaller, format="PNG", optimize=True)
     return smaller.getvalue()

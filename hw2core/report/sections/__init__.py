@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
-Figures = dict[str, Callable[[], Figure]]
-"""Figures by their files' names. What they show is read; they are drawn when they are called."""
+Figures = dict[str, Callable[[], Figure | Image.Image]]
+"""Figures by their files' names. They read what they show, and draw it, when they are called."""
 
 
 @dataclass(frozen=True)

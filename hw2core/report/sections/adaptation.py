@@ -1,16 +1,17 @@
 """Section "Domain adaptation": the bounds and the adapters on every pair of domains."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from hw2core.engine.images import read_about
 from hw2core.layout import Layout
 from hw2core.report import references, results, runs
 from hw2core.report.figures import charts, maps
 from hw2core.report.names import arrow
-from hw2core.report.outputs import Output, Outputs
+from hw2core.report.outputs import MissingError, Output, Outputs, about_data, if_there
 from hw2core.report.sections import Figures, Section
 from hw2core.settings import Params
 from hw2core.settings.registry import title
@@ -54,17 +55,16 @@ def compared(table: pd.DataFrame, methods: list[str]) -> list[results.Row]:
 
 def criteria(layout: Layout, stage: str, items: list[str], seeds: list[int]) -> list[str]:
     """What the chosen steps of these trainings are chosen by."""
-    found = [
-        Outputs(layout, stage, item, seeds).first.metrics("selected_by")["selected_by"] for item in items
-    ]
-    return list(dict.fromkeys(found))
+    trainings = [Outputs(layout, stage, item, seeds).first for item in items]
+    found = [if_there(training.metrics, "selected_by") for training in trainings]
+    return list(dict.fromkeys(metrics["selected_by"] for metrics in found if metrics))
 
 
 def adapter_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict[str, Any]:
     methods, pairs = runs.adapters(params), list(params.pairs)
     by_adapter = [criteria(layout, f"train_{method}", pairs, params.seeds) for method in methods]
     digits = sorted(
-        {digit for domain in params.data.domains for digit in read_about(layout.ready(domain))["classes"]}
+        {digit for domain in params.data.domains for digit in about_data(layout, domain)["classes"]}
     )
     trained = [(method, pair) for method in methods for pair in pairs]
     return {
@@ -89,28 +89,34 @@ def digit_accuracies(
     params: Params, layout: Layout, method: str, pair: str, digits: list[int]
 ) -> results.Row:
     evaluation = Outputs(layout, "evaluate", f"{method}-{pair}", params.seeds)
-    return results.metric_cells(evaluation.combined("per_digit")["per_digit"], list(map(str, digits)))
+    metrics = if_there(evaluation.combined, "per_digit")
+    return results.metric_cells(metrics["per_digit"] if metrics else {}, list(map(str, digits)))
 
 
 def adapter_figures(params: Params, layout: Layout, table: pd.DataFrame) -> Figures:
     """Learning curves, and two maps of the features of every method on every pair."""
-    methods = runs.adapters(params)
-    histories = {
-        pair: {
-            method: Outputs(layout, f"train_{method}", pair, params.seeds).history("test_accuracy")
-            for method in methods
-        }
-        for pair in params.pairs
+    figures: Figures = {
+        "curves": lambda: charts.learning_curves(histories(params, layout), table, runs.adapters(params))
     }
-    figures: Figures = {"curves": partial(charts.learning_curves, histories, table, methods)}
-    for method in methods:
-        for name, pair in params.pairs.items():
-            points = Output(layout, "tsne", f"{method}-{name}").table(
-                "coordinates.csv", "domain", "digit", "x", "y"
-            )
-            domains = f"{pair.source} and {pair.target}"
-            figures[f"tsne_{method}-{name}_by_digit"] = partial(maps.by_digit, points, f"{domains} by digit")
-            figures[f"tsne_{method}-{name}_by_domain"] = partial(
-                maps.by_domain, points, f"{domains} by domain"
-            )
+    for name in (f"{method}-{pair}" for pair in params.pairs for method in runs.adapters(params)):
+        for kind, draw in (("digit", maps.by_digit), ("domain", maps.by_domain)):
+            figures[f"tsne_{name}_by_{kind}"] = partial(map_of, Output(layout, "tsne", name), draw)
     return figures
+
+
+def histories(params: Params, layout: Layout) -> charts.Histories:
+    """The history of every method that is trained, for each pair."""
+    found: charts.Histories = {}
+    for pair in params.pairs:
+        trainings = {
+            method: Outputs(layout, f"train_{method}", pair, params.seeds) for method in runs.adapters(params)
+        }
+        read = {name: if_there(training.history, "test_accuracy") for name, training in trainings.items()}
+        found[pair] = {name: history for name, history in read.items() if history is not None}
+    if not any(found.values()):
+        raise MissingError("no adapter is trained yet: `hw2 repro` trains them")
+    return found
+
+
+def map_of(output: Output, draw: Callable[[pd.DataFrame], Figure]) -> Figure:
+    return draw(output.table("coordinates.csv", "domain", "digit", "x", "y"))

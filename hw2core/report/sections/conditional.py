@@ -1,15 +1,17 @@
 """Section "Conditional generation": images of a given label, by ACGAN and DDPM."""
 
-from functools import partial
 from typing import Any
 
-from hw2core.engine.images import read_about
+import pandas as pd
+from matplotlib.figure import Figure
+
 from hw2core.layout import Layout
 from hw2core.report import references, results, runs
 from hw2core.report.figures import charts, grids
 from hw2core.report.names import full_title
-from hw2core.report.outputs import Output, Outputs
+from hw2core.report.outputs import MissingError, Output, Outputs, about_data, if_there
 from hw2core.report.sections import Figures, Section
+from hw2core.report.sections.faces import progress
 from hw2core.settings import Params
 from hw2core.settings.registry import title
 
@@ -54,25 +56,27 @@ def conditional_section(params: Params, layout: Layout) -> Section | None:
         }
     if "ddpm" in systems:
         figures |= ddpm_figures(params, layout)
-        context["sweep"] = runs.sweep(layout).metrics("images")
+        context["sweep"] = if_there(runs.sweep(layout).metrics, "images") or {"images": None}
     if "acgan/faces" in systems:
-        context["faces"], more = faces(params, layout)
-        figures |= more
+        context["faces"] = faces(params, layout)
+        figures |= face_figures(params, layout)
     return Section(context, tables, figures)
 
 
 def digits_context(params: Params, layout: Layout, systems: list[str]) -> dict[str, Any]:
     """What was generated and how it is evaluated: the same for all systems."""
-    evaluation = Outputs(layout, f"evaluate_{systems[0]}", "digits", params.generation.seeds.conditional)
-    metrics = evaluation.combined(
-        "classifier", "images", "nearest_train_rmse_of_real_test_images", "extractor"
-    )
+    needed = ("classifier", "images", "nearest_train_rmse_of_real_test_images", "extractor")
+    seeds = params.generation.seeds.conditional
+    evaluations = [Outputs(layout, f"evaluate_{system}", "digits", seeds) for system in systems]
+    found = [metrics for each in evaluations if (metrics := if_there(each.combined, *needed))]
+    metrics = found[0] if found else {}
+    extractors = metrics.get("extractor", [])
     return {
-        "about": read_about(layout.ready(params.data.digits)),
-        "classifier": metrics["classifier"],
-        "extractors": [used["extractor"] for used in evaluation.first.metrics()["extractor"]],
-        "images": metrics["images"],
-        **results.cells("real_rmse", metrics["nearest_train_rmse_of_real_test_images"]),
+        "about": about_data(layout, params.data.digits),
+        "classifier": metrics.get("classifier"),
+        "extractors": [used["extractor"] for used in extractors],
+        "images": metrics.get("images"),
+        **results.cells("real_rmse", metrics.get("nearest_train_rmse_of_real_test_images")),
         "others": others(params, systems),
     }
 
@@ -87,89 +91,102 @@ def others(params: Params, systems: list[str]) -> list[dict[str, str]]:
 def digit_figures(evaluation: Outputs, stage: str) -> Figures:
     """Samples, and the nearest training image of the first sample of each digit."""
     first = evaluation.first
-    distances = first.metrics("nearest_train_rmse_first")["nearest_train_rmse_first"]
-    samples = first.tiles("samples.png", 10, PER_DIGIT)
     return {
-        f"{stage}_digits_samples": partial(grids.grid, samples, f"{title(stage)}, a row for each digit"),
-        f"{stage}_digits_neighbors": partial(
-            grids.pairs, first.tiles("neighbors.png", 2, len(distances)), distances
-        ),
+        f"{stage}_digits_samples": lambda: grids.grid(first.tiles("samples.png", 10, PER_DIGIT)),
+        f"{stage}_digits_neighbors": lambda: neighbors(first),
     }
+
+
+def neighbors(evaluation: Output) -> Figure:
+    distances = evaluation.metrics("nearest_train_rmse_first")["nearest_train_rmse_first"]
+    return grids.pairs(evaluation.tiles("neighbors.png", 2, len(distances)), distances)
 
 
 def progress_figure(params: Params, layout: Layout, name: str) -> Figures:
     stage, item = runs.conditional(params)[name]
     training = Outputs(layout, f"train_{stage}", item, params.generation.seeds.conditional).first
-    steps = training.metrics("progress_steps")["progress_steps"]
-    tiles = training.tiles("progress.png", len(steps), PROGRESS_COLUMNS[item])
-    return {f"{stage}_{item}_progress": partial(grids.progress, tiles, steps)}
+    return {f"{stage}_{item}_progress": lambda: progress(training, PROGRESS_COLUMNS[item])}
 
 
 def ddpm_figures(params: Params, layout: Layout) -> Figures:
     """The reverse process, and the sampling settings that are compared."""
     evaluation = Outputs(layout, "evaluate_ddpm", "digits", params.generation.seeds.conditional).first
-    timesteps = evaluation.metrics("reverse_timesteps")["reverse_timesteps"]
+    sweep = runs.sweep(layout)
+
+    def reverse() -> Figure:
+        timesteps = evaluation.metrics("reverse_timesteps")["reverse_timesteps"]
+        return grids.reverse_process(evaluation.tiles("reverse.png", 1, len(timesteps)), timesteps)
+
+    def named(name: str, columns: int, names: list[str]) -> Figure:
+        return grids.named_rows(sweep.tiles(f"{name}.png", len(names), columns), names)
+
+    def etas() -> list[str]:
+        return [f"η = {eta:g}" for eta in sweep.metrics("etas")["etas"]]
+
+    def paths() -> list[str]:
+        names: list[str] = sweep.metrics("interpolations")["interpolations"]
+        return names
+
+    scales = [f"guidance {scale:g}" for scale in params.sweep.guidance_scale]
     return {
-        "ddpm_reverse": partial(
-            grids.reverse_process, evaluation.tiles("reverse.png", 1, len(timesteps)), timesteps
-        ),
-        **sweep_figures(params, runs.sweep(layout)),
+        "ddpm_reverse": reverse,
+        "ddpm_sweep": lambda: charts.sweep(swept(sweep), chosen_sampling(params)),
+        "ddpm_guidance": lambda: named("guidance", 10, scales),
+        "ddpm_eta": lambda: named("eta", 10, etas()),
+        "ddpm_interpolation": lambda: named("interpolation", INTERPOLATION_COLUMNS, paths()),
     }
 
 
-def sweep_figures(params: Params, sweep: Output) -> Figures:
-    metrics = sweep.metrics("etas", "interpolations")
-    columns = ("sampler", "sampling_steps", "guidance_scale", "nfe", "digit_accuracy")
-    rows = {
-        "guidance": [f"guidance {scale:g}" for scale in params.sweep.guidance_scale],
-        "eta": [f"η = {eta:g}" for eta in metrics["etas"]],
-        "interpolation": metrics["interpolations"],
-    }
-    widths = {"guidance": 10, "eta": 10, "interpolation": INTERPOLATION_COLUMNS}
-    chosen = {
+def swept(sweep: Output) -> pd.DataFrame:
+    return sweep.table("sweep.csv", "sampler", "sampling_steps", "guidance_scale", "nfe", "digit_accuracy")
+
+
+def chosen_sampling(params: Params) -> dict[str, Any]:
+    return {
         "sampler": params.ddpm.sampler,
         "sampling_steps": min(params.ddpm.sampling_steps, params.ddpm.timesteps),
         "guidance_scale": params.ddpm.guidance_scale,
     }
-    return {
-        "ddpm_sweep": partial(charts.sweep, sweep.table("sweep.csv", *columns), chosen),
-        **{
-            f"ddpm_{name}": partial(
-                grids.named_rows, sweep.tiles(f"{name}.png", len(names), widths[name]), names
-            )
-            for name, names in rows.items()
-        },
-    }
 
 
-def faces(params: Params, layout: Layout) -> tuple[dict[str, Any], Figures]:
-    """ACGAN's faces with and without an attribute."""
+def faces(params: Params, layout: Layout) -> dict[str, Any]:
+    """The metrics of ACGAN's faces with and without an attribute."""
     evaluation = Outputs(layout, "evaluate_acgan", "faces", params.generation.seeds.conditional)
-    metrics = evaluation.combined("attribute", "attribute_accuracy", "attribute_accuracy_of_real", "images")
-    context = {
-        "about": read_about(layout.ready(params.data.faces)),
-        "attribute": metrics["attribute"],
-        "images": metrics["images"],
+    needed = ("attribute", "attribute_accuracy", "attribute_accuracy_of_real", "images")
+    metrics = if_there(evaluation.combined, *needed) or {}
+    return {
+        "about": about_data(layout, params.data.faces),
+        "attribute": metrics.get("attribute") or params.acgan.faces.attribute,
+        "images": metrics.get("images"),
         **results.metric_cells(metrics, ACGAN_FACE_METRICS),
     }
-    heading = f"the same latent vectors without (above) and with (below) {metrics['attribute']}"
-    first = evaluation.first
-    distances = first.metrics("nearest_train_rmse_first")["nearest_train_rmse_first"]
-    return context, {
-        "acgan_faces_samples": partial(grids.grid, first.tiles("samples.png", 2, PAIRS), heading),
-        "acgan_faces_neighbors": partial(
-            grids.pairs, first.tiles("neighbors.png", 2, len(distances)), distances
-        ),
+
+
+def face_figures(params: Params, layout: Layout) -> Figures:
+    first = Outputs(layout, "evaluate_acgan", "faces", params.generation.seeds.conditional).first
+    return {
+        "acgan_faces_samples": lambda: grids.grid(first.tiles("samples.png", 2, PAIRS)),
+        "acgan_faces_neighbors": lambda: neighbors(first),
     }
 
 
 def health_figures(params: Params, layout: Layout) -> Figures:
-    histories = {
-        name: Outputs(layout, f"train_{stage}", item, params.generation.seeds.conditional).history()
-        for name, (stage, item) in runs.conditional(params).items()
-    }
-    acgan = {full_title(name): history for name, history in histories.items() if name != "ddpm"}
-    figures: Figures = {"acgan": partial(charts.health, acgan, charts.ACGAN_PANELS)} if acgan else {}
-    if "ddpm" in histories:
-        figures["ddpm"] = partial(charts.health, {title("ddpm"): histories["ddpm"]}, charts.DDPM_PANELS)
+    systems = runs.conditional(params)
+    acgan = [name for name in systems if name != "ddpm"]
+    figures: Figures = {}
+    if acgan:
+        figures["acgan"] = lambda: charts.health(histories(params, layout, acgan), charts.ACGAN_PANELS)
+    if "ddpm" in systems:
+        figures["ddpm"] = lambda: charts.health(histories(params, layout, ["ddpm"]), charts.DDPM_PANELS)
     return figures
+
+
+def histories(params: Params, layout: Layout, names: list[str]) -> dict[str, pd.DataFrame]:
+    """The histories of the systems that are trained, by title."""
+    places = runs.conditional(params)
+    seeds = params.generation.seeds.conditional
+    trainings = {name: Outputs(layout, f"train_{places[name][0]}", places[name][1], seeds) for name in names}
+    found = {full_title(name): if_there(training.history) for name, training in trainings.items()}
+    if all(history is None for history in found.values()):
+        raise MissingError(f"{title(names[0])} is not trained yet: `hw2 repro` trains it")
+    return {name: history for name, history in found.items() if history is not None}

@@ -1,15 +1,14 @@
 """Section "Faces": GANs and autoencoders, trained on faces without labels."""
 
-from functools import partial
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from hw2core.engine.images import read_about
 from hw2core.layout import Layout
 from hw2core.report import references, results, runs
 from hw2core.report.figures import charts, grids, maps
-from hw2core.report.outputs import Outputs
+from hw2core.report.outputs import MissingError, Output, Outputs, about_data, if_there
 from hw2core.report.sections import Figures, Section
 from hw2core.settings import Params
 from hw2core.settings.registry import title
@@ -27,35 +26,35 @@ def faces_section(params: Params, layout: Layout) -> Section | None:
     if not runs.face_generators(params):
         return None
     table = results.faces_table(params, layout)
-    real = runs.real_faces(layout)
-    metrics = real.metrics("test_images.detector", "training_images.extractor")
+    real = if_there(
+        lambda: runs.real_faces(layout).metrics("test_images.detector", "training_images.extractor")
+    )
     figures: Figures = {
-        "real_samples": partial(grids.grid, real.tiles("samples.png", ROWS, COLUMNS), "real test images")
+        "real_samples": lambda: grids.grid(runs.real_faces(layout).tiles("samples.png", ROWS, COLUMNS))
     }
     for kind, name in runs.face_generators(params):
         figures |= system_figures(params, layout, kind, name)
-    autoencoders = []
     for name in params.autoencoders:
-        context, more = autoencoder(params, layout, name)
-        autoencoders.append(context)
-        figures |= more
+        figures |= autoencoder_figures(params, layout, name)
     figures |= health_figures(params, layout)
     fid = bool(table["fid"].notna().any())
     seeds, rows = runs.seeds_by_kind(params), results.records(table)
     return Section(
         {
-            "about": read_about(layout.ready(params.data.faces)),
+            "about": about_data(layout, params.data.faces),
             "rows": rows,
             "best": results.best_systems(rows),
             "seeds": {kind: seeds[kind] for kind in ("GANs", "autoencoders") if kind in seeds},
             "images": generated_images(params, layout),
-            "real": metrics["test_images"],
-            "extractors": [used["extractor"] for used in metrics["training_images"]["extractor"]],
+            "real": real and real["test_images"],
+            "extractors": [used["extractor"] for used in real["training_images"]["extractor"]]
+            if real
+            else [],
             "fid": fid,
-            "no_fid": "" if fid else metrics["training_images"].get("fid"),
+            "no_fid": real["training_images"].get("fid") if real and not fid else "",
             "systems": [*params.gans, *params.autoencoders],
             "gans": params.gans,
-            "autoencoders": autoencoders,
+            "autoencoders": [autoencoder(params, layout, name) for name in params.autoencoders],
             "others": others(params),
         },
         {"faces": table},
@@ -63,11 +62,13 @@ def faces_section(params: Params, layout: Layout) -> Section | None:
     )
 
 
-def generated_images(params: Params, layout: Layout) -> int:
-    """How many images of each system were evaluated."""
-    kind, name = runs.face_generators(params)[0]
-    evaluation = Outputs(layout, f"evaluate_{kind}", name, generator_seeds(params, name))
-    return int(evaluation.first.metrics("images")["images"])
+def generated_images(params: Params, layout: Layout) -> int | None:
+    """How many images of each system were evaluated; None if none was."""
+    for kind, name in runs.face_generators(params):
+        evaluation = Outputs(layout, f"evaluate_{kind}", name, generator_seeds(params, name)).first
+        if metrics := if_there(evaluation.metrics, "images"):
+            return int(metrics["images"])
+    return None
 
 
 def system_figures(params: Params, layout: Layout, kind: str, name: str) -> Figures:
@@ -75,58 +76,78 @@ def system_figures(params: Params, layout: Layout, kind: str, name: str) -> Figu
     seed = generator_seeds(params, name)[0]
     training = Outputs(layout, f"train_{kind}", name, [seed]).first
     evaluation = Outputs(layout, f"evaluate_{kind}", name, [seed]).first
-    steps = training.metrics("progress_steps")["progress_steps"]
     return {
-        f"{name}_samples": partial(grids.grid, evaluation.tiles("samples.png", ROWS, COLUMNS), title(name)),
-        f"{name}_progress": partial(
-            grids.progress, training.tiles("progress.png", len(steps), COLUMNS), steps
-        ),
+        f"{name}_samples": lambda: grids.grid(evaluation.tiles("samples.png", ROWS, COLUMNS)),
+        f"{name}_progress": lambda: progress(training, COLUMNS),
     }
 
 
-def autoencoder(params: Params, layout: Layout, name: str) -> tuple[dict[str, Any], Figures]:
-    """Reconstructions, interpolations and the map of the latent space."""
+def progress(training: Output, columns: int) -> Figure:
+    """Images of the same noise at several steps of a training."""
+    steps = training.metrics("progress_steps")["progress_steps"]
+    return grids.progress(training.tiles("progress.png", len(steps), columns), steps)
+
+
+def autoencoder(params: Params, layout: Layout, name: str) -> dict[str, Any]:
+    """How well images are reconstructed, and which attributes the map of the codes shows."""
     evaluation = Outputs(layout, "evaluate_autoencoder", name, params.generation.seeds.autoencoders)
-    needed = ("reconstruction_mse", "reconstruction_mse_first", "reconstructed_images", "mapped_images")
-    combined, first = evaluation.combined(*needed), evaluation.first.metrics(*needed)
-    errors = first["reconstruction_mse_first"]
-    latents = evaluation.first.table("latents.csv", "x", "y")
-    attributes = [str(column) for column in latents.columns if column not in ("x", "y")]
-    context = {
+    needed = ("reconstruction_mse", "reconstructed_images", "mapped_images")
+    metrics = if_there(evaluation.combined, *needed) or {}
+    latents = if_there(evaluation.first.table, "latents.csv", "x", "y")
+    return {
         "name": name,
-        **results.cells("mse", combined["reconstruction_mse"]),
-        "images": first["reconstructed_images"],
-        "mapped": first["mapped_images"],
-        "attributes": attributes,
+        **results.cells("mse", metrics.get("reconstruction_mse")),
+        "images": metrics.get("reconstructed_images"),
+        "mapped": metrics.get("mapped_images"),
+        "attributes": [] if latents is None else attributes_of(latents),
     }
-    pictures = evaluation.first
-    return context, {
-        f"{name}_reconstructions": partial(
-            grids.pairs, pictures.tiles("reconstructions.png", 2, len(errors)), errors
-        ),
-        f"{name}_interpolation": partial(
-            grids.grid,
-            pictures.tiles("interpolation.png", ROWS, COLUMNS),
-            f"first and last column: test images; between them: {title(name)}",
-        ),
-        f"{name}_latents": partial(maps.by_attribute, latents, attributes),
+
+
+def attributes_of(latents: pd.DataFrame) -> list[str]:
+    return [str(column) for column in latents.columns if column not in ("x", "y")]
+
+
+def autoencoder_figures(params: Params, layout: Layout, name: str) -> Figures:
+    """Reconstructions, interpolations and the map of the codes, of the first seed."""
+    first = Outputs(layout, "evaluate_autoencoder", name, params.generation.seeds.autoencoders).first
+
+    def reconstructions() -> Figure:
+        errors = first.metrics("reconstruction_mse_first")["reconstruction_mse_first"]
+        return grids.pairs(first.tiles("reconstructions.png", 2, len(errors)), errors)
+
+    def latents() -> Figure:
+        table = first.table("latents.csv", "x", "y")
+        return maps.by_attribute(table, attributes_of(table))
+
+    return {
+        f"{name}_reconstructions": reconstructions,
+        f"{name}_interpolation": lambda: grids.grid(first.tiles("interpolation.png", ROWS, COLUMNS)),
+        f"{name}_latents": latents,
     }
 
 
 def health_figures(params: Params, layout: Layout) -> Figures:
-    def histories(kind: str, names: list[str]) -> dict[str, pd.DataFrame]:
-        return {
-            title(name): Outputs(layout, f"train_{kind}", name, generator_seeds(params, name)).history()
-            for name in names
-        }
-
     figures: Figures = {}
     if params.gans:
-        figures["gans"] = partial(charts.health, histories("gan", params.gans), charts.GAN_PANELS)
+        figures["gans"] = lambda: charts.health(
+            histories(params, layout, "gan", params.gans), charts.GAN_PANELS
+        )
     if params.autoencoders:
-        found = histories("autoencoder", params.autoencoders)
-        figures["autoencoders"] = partial(charts.health, found, charts.AUTOENCODER_PANELS)
+        figures["autoencoders"] = lambda: charts.health(
+            histories(params, layout, "autoencoder", params.autoencoders), charts.AUTOENCODER_PANELS
+        )
     return figures
+
+
+def histories(params: Params, layout: Layout, kind: str, names: list[str]) -> dict[str, pd.DataFrame]:
+    """The histories of the systems that are trained, by title."""
+    trainings = {
+        name: Outputs(layout, f"train_{kind}", name, generator_seeds(params, name)) for name in names
+    }
+    found = {title(name): if_there(training.history) for name, training in trainings.items()}
+    if all(history is None for history in found.values()):
+        raise MissingError(f"no {kind} is trained yet: `hw2 repro` trains them")
+    return {name: history for name, history in found.items() if history is not None}
 
 
 def others(params: Params) -> list[references.FaceReference]:
