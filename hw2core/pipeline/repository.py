@@ -88,7 +88,7 @@ class Repository:
         with self.repo.lock:
             if not self.guard(name, stage.changed):
                 return "unchanged"
-            self.guard(name, stage.save_deps)
+            # Not save_deps before: DVC would take the outputs in dvc.lock for those of the new inputs.
             self.guard(name, stage.remove_outs)
             try:
                 self.guard(name, lambda: self.repo.stage_cache.restore(stage, pull=bool(self.remote())))
@@ -138,7 +138,9 @@ class Repository:
         self.release(name)
 
         def save() -> None:
-            stage.save(run_cache=enters_run_cache(stage))
+            # DVC itself keeps stages with files in git, such as metrics.json, out of its run cache. With them there, params
+            # that were run before are restored: a seed that comes back, the default after another profile.
+            stage.save(run_cache=True)
             stage.commit()
 
         with self.repo.lock:
@@ -153,8 +155,7 @@ class Repository:
 
         def save() -> None:
             StageLoader.fill_from_lock(stage, parse_yaml(entry, "dvc.lock")[name])
-            if enters_run_cache(stage):
-                self.repo.stage_cache.save(stage)
+            self.repo.stage_cache.save(stage)
 
         self.receive(outputs)
         with self.repo.lock:
@@ -232,11 +233,6 @@ class Repository:
         """Fetch the outputs of these stages from the remote into the cache."""
         with ONE_AT_A_TIME, contextlib.chdir(self.root):
             self.repo.fetch(targets=names, run_cache=True)
-
-
-def enters_run_cache(stage: Any) -> bool:
-    """As DVC decides: an output that is in git and no metric keeps its stage out."""
-    return all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs)
 
 
 def within(path: str, folder: str) -> bool:

@@ -1,5 +1,6 @@
 """Stage report: reports/, from what the stages measured."""
 
+import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from hw2core.report.sections import Figures, Section, background, glance
 from hw2core.report.sections.adaptation import adaptation_section
 from hw2core.report.sections.conditional import conditional_section
 from hw2core.report.sections.faces import COURSE_FACES, faces_section
+from hw2core.report.summary import summaries
 from hw2core.settings import Params
 from hw2core.settings.registry import title
 
@@ -52,6 +54,9 @@ def report(params: Params, layout: Layout) -> None:
         for name, table in tables.items():
             content = table.to_csv(index=False, float_format="%.6g")
             write_whole(folder / f"{name}.csv", content.encode())
+    with new_folder(layout.reports / "summary") as folder:
+        for name, metrics in summaries(params, sections).items():
+            write_whole(folder / f"{name}.json", f"{json.dumps(metrics)}\n".encode())
     with new_folder(layout.reports / "figures") as folder:
         for name, picture in drawn.items():
             write_whole(folder / f"{name}.png", picture)

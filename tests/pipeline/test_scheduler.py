@@ -406,3 +406,18 @@ def test_skipped_stages_do_not_make_others_stale(tmp_path: Path, capsys: pytest.
     assert (layout.root / "out" / "skipped-0").read_text() == "of an earlier run"
     reproduce(layout, ENGINE, "1", check=check)
     assert "Nothing changed: all 2 stages are up to date.\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "outs", ["outs: [metrics.json: {cache: false}, ", "metrics: [metrics.json: {cache: false}]\n    outs: ["]
+)
+def test_a_stage_runs_for_new_params_and_is_restored_for_earlier_ones(
+    outs: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its files in git. For new params it must not get what dvc.lock has of the old ones."""
+    layout = workspace(tmp_path / "toy", stage("a", "cp params.yaml metrics.json").replace("outs: [", outs))
+    for number, ran in ((1, 1), (2, 1), (1, 0)):
+        (layout.root / "params.yaml").write_text(f"number: {number}\n")
+        reproduce(layout, ENGINE, "1")
+        assert f": {ran} ran, {1 - ran} came from the cache" in capsys.readouterr().out
+        assert (layout.root / "metrics.json").read_text() == f"number: {number}\n"
