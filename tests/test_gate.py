@@ -256,6 +256,32 @@ def test_values_of_different_extractors_are_shown_but_not_compared(clone: Clone,
     assert verdicts(hw2)[f"{SNGAN} fid"] == "not comparable"
 
 
+def test_values_on_other_data_are_shown_but_not_compared(clone: Clone, hw2: Hw2) -> None:
+    """Whatever the data sets are called: their checksums in dvc.lock decide."""
+
+    def lock(**checksums: str) -> None:
+        outs = [{"path": f"data/ready/{name}", "md5": md5} for name, md5 in checksums.items()]
+        (clone.root / "dvc.lock").write_text(json.dumps({"stages": {"preprocess": {"outs": outs}}}))
+
+    lock(handwritten="1", blended="2", printed="3", drawn_faces="4")
+    base = clone.commit()
+    git(clone.root, "branch", "--force", "main", base)
+    clone.adapt(DANN, 20.0)
+    clone.generate(90.0)
+    assert hw2("gate").status == 1
+    lock(handwritten="1", blended="9", printed="3", drawn_faces="4")
+    assert verdicts(hw2) == {
+        f"{DANN} accuracy.last": "not comparable",
+        f"{ADDA} accuracy.last": "not comparable",
+        f"{SNGAN} fid": "worse",
+    }
+    lock(handwritten="1", blended="2", printed="9", drawn_faces="9")
+    assert verdicts(hw2)[f"{SNGAN} fid"] == "not comparable"
+    assert verdicts(hw2)[f"{DANN} accuracy.last"] == "worse"
+    (clone.root / "dvc.lock").write_text("[")  # what is not known is compared
+    assert verdicts(hw2)[f"{SNGAN} fid"] == "worse"
+
+
 def test_a_key_without_a_rule_is_ignored(clone: Clone, hw2: Hw2) -> None:
     for seed in (0, 1):
         clone.write(f"{DANN}/seed{seed}", {"accuracy": {"last": 80.0}})  # without test_images

@@ -14,6 +14,18 @@ PANEL = "Results"
 
 
 @app.command(rich_help_panel=PANEL)
+def results(
+    against: Annotated[
+        str, typer.Option("--against", help="A git revision or a DVC experiment: print the differences too.")
+    ] = "",
+) -> None:
+    """Print the report's main tables, and how they differ from another revision or experiment."""
+    from hw2core.gate.results import print_results
+
+    print_results(find_workspace(), against)
+
+
+@app.command(rich_help_panel=PANEL)
 def score(
     predictions: Annotated[str, typer.Argument(metavar="PRED.csv", help="Predictions: image_name,label.")],
     labels: Annotated[str, typer.Argument(metavar="LABELS.csv", help="True labels: image_name,label.")],
@@ -71,7 +83,7 @@ def judge_digits(
 
 @app.command(rich_help_panel=PANEL)
 def gate(
-    base: Annotated[str, typer.Option("--base", help="A git revision: a branch, a tag, a commit.")] = "main",
+    base: Annotated[str, typer.Option("--base", help="A git revision, or a DVC experiment.")] = "main",
     markdown: Annotated[bool, typer.Option("--md", help="Print Markdown, for a comment.")] = False,
     as_json: AsJson = False,
 ) -> None:

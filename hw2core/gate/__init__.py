@@ -7,6 +7,7 @@ also be worse by two pooled standard deviations: another choice of seeds can cau
 from typing import Literal
 
 from hw2core.errors import UserError
+from hw2core.gate.data import on_other_data
 from hw2core.gate.metrics import find_commit, read_revision, read_working_tree
 from hw2core.gate.rules import check_rules, compare, load_rules
 from hw2core.gate.tables import as_json, as_markdown, as_table
@@ -23,7 +24,7 @@ def gate(layout: Layout, base: str, form: Literal["table", "markdown", "json"]) 
     commit = find_commit(layout, base)
     before, now = read_revision(layout, commit, runs), read_working_tree(layout, runs)
     check_rules(rules, before, now, runs)
-    comparisons = compare(rules, before, now)
+    comparisons = compare(rules, before, now, on_other_data(layout, commit, runs))
     write = {"table": as_table, "markdown": as_markdown, "json": as_json}[form]
     print(write(comparisons, base, commit), end="")
     missing = [comparison for comparison in comparisons if comparison.verdict == "missing"]

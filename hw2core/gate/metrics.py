@@ -96,9 +96,9 @@ def parse(content: bytes, name: str) -> Any:
 
 
 def find_commit(layout: Layout, base: str) -> str:
-    """Return the commit that `base` names, or raise a UserError that says how to get it."""
+    """Return the commit that `base` names, a revision or an experiment, or raise a UserError that says how to get it."""
     try:
-        if (commit := resolve(layout, base)) is not None:
+        if (commit := resolve(layout, base) or experiment(layout, base)) is not None:
             return commit
         git(layout, "rev-parse", "--git-dir")
     except FileNotFoundError:
@@ -111,6 +111,24 @@ def find_commit(layout: Layout, base: str) -> str:
             f"git fetch --depth=1 origin {base}:refs/remotes/origin/{base} && hw2 gate --base origin/{base}"
         )
     raise UserError(f"there is no revision {base} here; `git fetch` brings what others pushed")
+
+
+def experiment(layout: Layout, name: str) -> str | None:
+    """The commit of a DVC experiment."""
+    done = subprocess.run(
+        ["git", "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps"],
+        cwd=layout.root,
+        capture_output=True,
+        text=True,
+    )
+    refs = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
+    return next((commit for ref, commit in refs.items() if ref.rpartition("/")[2] == name), None)
+
+
+def git_show(layout: Layout, commit: str, path: str) -> bytes:
+    """The content of a file in a commit; empty if it has none."""
+    done = subprocess.run(["git", "show", f"{commit}:./{path}"], cwd=layout.root, capture_output=True)
+    return done.stdout if done.returncode == 0 else b""
 
 
 def resolve(layout: Layout, revision: str) -> str | None:

@@ -1,8 +1,8 @@
 """The rules of gate.yaml, and the comparison of two sets of metrics by them."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal
@@ -89,13 +89,18 @@ def check_rules(rules: list[Rule], base: Tree, here: Tree, runs: Iterable[Run]) 
         )
 
 
-def compare(rules: list[Rule], base: Tree, here: Tree) -> list[Comparison]:
-    """Compare every metric that a rule matches, the worst first. If several rules match, the first one counts."""
+def compare(rules: list[Rule], base: Tree, here: Tree, other_data: Collection[str] = ()) -> list[Comparison]:
+    """Compare every metric that a rule matches, the worst first. If several rules match, the first one counts.
+
+    A stage/item of `other_data` was measured on other data in the base.
+    """
     comparisons: dict[tuple[str, str], Comparison] = {}
     for rule in rules:
         for item, key in (*matches(rule, base), *matches(rule, here)):
             if (item, key) not in comparisons:
                 comparison = compare_metric(rule, item, key, base.get(item), here.get(item))
+                if comparison and item in other_data and comparison.base and comparison.here:
+                    comparison = replace(comparison, allowed=None, verdict="not comparable")
                 comparisons |= {(item, key): comparison} if comparison else {}
     return sorted(comparisons.values(), key=lambda comparison: ORDER.index(comparison.verdict))
 

@@ -30,13 +30,21 @@ def cells(comparison: Comparison) -> list[str]:
 
 def as_table(comparisons: list[Comparison], base: str, commit: str) -> str:
     """Return aligned columns for a terminal."""
-    rows = [["metric", base, "here", "change", "allowed", "verdict"], *map(cells, comparisons)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for name, *numbers, verdict in rows:
-        middle = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=False)]
-        lines.append("  ".join([name.ljust(widths[0]), *middle, verdict]))
+    rows = [["metric", base, "here", "change", "allowed"], *(cells(one)[:-1] for one in comparisons)]
+    verdicts = ["verdict", *(cells(one)[-1] for one in comparisons)]
+    lines = [f"{line}  {verdict}" for line, verdict in zip(aligned(rows), verdicts, strict=True)]
     return "\n".join([*lines, "", summary(comparisons, base, commit), ""])
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Lines of columns: the first one aligned to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [name.ljust(widths[0]), *(c.rjust(width) for c, width in zip(others, widths[1:], strict=True))]
+        )
+        for name, *others in rows
+    ]
 
 
 def as_markdown(comparisons: list[Comparison], base: str, commit: str) -> str:
