@@ -58,6 +58,16 @@ def profile(
 
 
 @app.command(rich_help_panel=PANEL)
+def prune(
+    remove: Annotated[bool, typer.Option("--yes", help="Remove it; without this, only say what.")] = False,
+) -> None:
+    """Remove the models and results of seeds, pairs, systems and domains that params no longer name."""
+    from hw2core.pipeline.prune import prune as remove_left_over
+
+    remove_left_over(find_workspace(), remove)
+
+
+@app.command(rich_help_panel=PANEL)
 def doctor(
     fingerprint: Annotated[
         bool,
