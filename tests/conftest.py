@@ -234,6 +234,7 @@ def stage_commands(raw: Raw) -> list[tuple[str, ...]]:
             for seed in seeds
             for stage in ("train_adapter", "evaluate")
         ),
+        *(("tsne", "classifier", pair) for pair in pairs if adapted),
         *(("tsne", *run) for run in adapted),
         ("train_face_features", "face_features"),
         ("evaluate_real", "face_features"),

@@ -63,7 +63,7 @@ def test_nothing_is_stale_at_first(workspace: Path) -> None:
         (["report/figures/grids.py"], REPORT),
         (["data/fetch.py", "data/archives.py", "data/folder.py", "data/course.py"], DATA),
         (["evaluation/faces.py"], FACES),
-        (["evaluation/tsne.py"], ["tsne@*", "evaluate_autoencoder@*"]),
+        (["evaluation/tsne.py"], ["tsne@*", "tsne_classifier@*", "evaluate_autoencoder@*"]),
         (["systems/dann.py"], DANN),
         (["systems/sngan.py"], ["train_gan@sngan-*", "evaluate_gan@sngan-*"]),
         (
@@ -116,11 +116,11 @@ def set_key(path: str, value: Any) -> Callable[[Any], None]:
         ("ddpm.guidance_scale", 4.0, ["evaluate_ddpm@*", "sweep_ddpm@*"]),
         ("ddpm.lr", 3e-4, ["train_ddpm@*", "evaluate_ddpm@*", "sweep_ddpm@*"]),
         ("acgan.faces.lr", 3e-4, ["train_acgan@faces-*", "evaluate_acgan@faces-*"]),
-        ("tsne.perplexity", 6, ["tsne@*", "evaluate_autoencoder@*"]),
+        ("tsne.perplexity", 6, ["tsne@*", "tsne_classifier@*", "evaluate_autoencoder@*"]),
         (
             "engine.cpu_isa",
             "native",
-            [*TRAININGS, "evaluate_*@*", "evaluate@*", "tsne@*", "sweep_ddpm@*"],
+            [*TRAININGS, "evaluate_*@*", "evaluate@*", "tsne@*", "tsne_classifier@*", "sweep_ddpm@*"],
         ),
         ("engine.checkpoint_every", 7, []),
         ("data.mirror", "elsewhere", []),

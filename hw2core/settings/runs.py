@@ -47,6 +47,7 @@ def evaluated_runs(params: Params) -> tuple[Run, ...]:
     return (
         *repeated("evaluate_classifier", params.data.domains, seeds),
         *repeated("evaluate", adapted, seeds),
+        *(Run("tsne", f"classifier-{pair}", None) for pair in params.pairs if params.adapters),
         *(Run("tsne", item, None) for item in adapted),
         *(Run("evaluate_real", "faces", None) for _ in params.extractors.faces[:1]),
         *repeated("evaluate_gan", params.gans, of_generators.gans),

@@ -87,7 +87,12 @@ STAGES = (
         "Evaluate an adapter on its target's test set.",
         ("method", "pair", "seed"),
     ),
-    StageCommand("tsne", "tsne", "Project an adapter's features by t-SNE.", ("method", "pair")),
+    StageCommand(
+        "tsne",
+        "tsne",
+        "Project an adapter's features by t-SNE, or those of the source's classifier.",
+        ("method", "pair"),
+    ),
     StageCommand(
         "evaluate_real", "evaluate_faces", "Evaluate real faces and noise, for comparison.", ("extractor",)
     ),

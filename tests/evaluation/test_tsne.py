@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from conftest import complaint
 
-from hw2core.evaluation.tsne import project
+from hw2core.evaluation.tsne import project, silhouette
 from hw2core.settings.models import Tsne
 
 SETTINGS = Tsne(images_per_domain=20, perplexity=5, seed=0)
@@ -28,3 +28,12 @@ def test_fewer_points_than_the_perplexity_are_refused() -> None:
     assert complaint(lambda: project(features, SETTINGS)) == (
         "tsne.perplexity: must be less than the 5 test images there are, not 5.0"
     )
+
+
+def test_silhouettes_tell_separate_labels_from_mixed_ones() -> None:
+    features = np.repeat([[0.0], [1.0]], 10, axis=0).astype(np.float32)
+    assert silhouette(features, np.repeat(["a", "b"], 10)) == 1
+    mixed = silhouette(features, np.tile(["a", "b"], 10))
+    assert mixed is not None
+    assert mixed < 0
+    assert silhouette(features, np.repeat("a", 20)) is None

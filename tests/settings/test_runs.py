@@ -20,7 +20,7 @@ def test_systems_are_run_for_each_item_and_seed_that_params_name(raw: Raw) -> No
         Run("evaluate", f"dann-{pair}", seed) for pair in raw["pairs"] for seed in (0, 1)
     ]
     assert [run for run in evaluated if run.stage == "tsne"] == [
-        Run("tsne", f"dann-{pair}", None) for pair in raw["pairs"]
+        Run("tsne", f"{name}-{pair}", None) for name in ("classifier", "dann") for pair in raw["pairs"]
     ]
 
 

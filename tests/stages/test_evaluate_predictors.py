@@ -123,8 +123,26 @@ def test_tsne_has_a_point_for_each_test_image_of_both_domains(finished: Workspac
         assert [int(row["digit"]) for row in rows if row["domain"] == domain] == labels
     assert len({(row["x"], row["y"]) for row in rows}) == 40
     metrics = read_json(finished.layout.stage("tsne", item) / "metrics.json")
-    assert (metrics["points"], metrics["seed"]) == (40, 0)
+    assert (metrics["points"], metrics["seed"], metrics["perplexity"]) == (40, 0, 5)
     assert metrics["kl_divergence"] > 0
+    assert all(-1 <= metrics["silhouette"][by] <= 1 for by in ("domain", "digit"))
+
+
+@each_method
+def test_tsne_has_the_predictions_of_the_evaluation(finished: Workspace, method: str) -> None:
+    points = read_table(finished, "tsne", f"{method}-{PAIR}", None, "coordinates.csv")
+    evaluated = read_table(finished, "evaluate", f"{method}-{PAIR}", 0, "predictions.csv")
+    predicted = [row["predicted"] for row in points if row["domain"] == TARGET]
+    assert predicted == [row["predicted"] for row in evaluated[:20]]
+
+
+def test_tsne_of_the_classifier_is_of_the_sources_own_network(finished: Workspace) -> None:
+    maps = {
+        item: read_table(finished, "tsne", f"{item}-{PAIR}", None, "coordinates.csv")
+        for item in ("classifier", "dann")
+    }
+    assert [row["digit"] for row in maps["classifier"]] == [row["digit"] for row in maps["dann"]]
+    assert maps["classifier"] != maps["dann"]
 
 
 def test_tsne_shows_the_first_seed(workspace: Workspace, hw2: Hw2) -> None:
