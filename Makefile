@@ -12,7 +12,7 @@ repro: $(ENV)
 
 # A file of tests stays in one process, so that what its tests share is made once.
 test: $(ENV)
-	@python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+	@python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder -m "not browser"
 
 setup: $(ENV)
 

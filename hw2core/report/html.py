@@ -31,6 +31,8 @@ BLOCK = re.compile(r"<!-- (begin|end) ([\w -]+) -->")
 VIEW = re.compile(r"<!-- view ([\w-]+) -->")
 DETAILS = re.compile(r"<details><summary>([^<]*)</summary>|</details>")
 
+CONTROLS = 110  # pixels of a chart's axes, legend and inputs
+
 
 @dataclass(frozen=True)
 class Heading:
@@ -102,7 +104,8 @@ def view(name: str, chart: Mapping[str, Any]) -> str:
     """An interactive chart. The script shows it in place of the figure that follows it."""
     label = escape(str(chart["description"]))
     return (
-        f'<div class="view" id="view-{name}" role="group" aria-label="{label}"><div class="chart"></div>'
+        f'<div class="view" id="view-{name}" role="group" aria-label="{label}">'
+        f'<div class="chart" style="min-height: {chart["height"] + CONTROLS}px"></div>'
         f'<script type="application/json">{as_script(chart)}</script></div>'
     )
 

@@ -2,6 +2,7 @@
 
 The report prints that line in place of what a missing file would have shown; a malformed file ends it."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from hw2core.engine.images import read_about
-from hw2core.engine.journal import read_json
 from hw2core.engine.tiles import read_tiles
 from hw2core.errors import UserError
 from hw2core.evaluation.seeds import combine
@@ -61,7 +61,7 @@ class Output:
 
     def metrics(self, *needed: str) -> dict[str, Any]:
         """metrics.json, which must have the keys `needed`; "accuracy.last" is a key below a key."""
-        metrics = self.read("metrics.json", read_json)
+        metrics = self.read("metrics.json", lambda path: json.loads(path.read_text(encoding="utf-8")))
         if not isinstance(metrics, dict):
             raise self.error("metrics.json", "not readable; rerun")
         for key in needed:

@@ -32,11 +32,11 @@ def markdown(context: Mapping[str, Any], notes: Mapping[str, str]) -> str:
     environment.filters |= {filter.__name__: filter for filter in filters}
     text = environment.get_template("report.md.j2").render(context)
     text = re.sub(
-        r"!\[([^\]]*)\]\(figures/([^)]+)\.png\)",
-        lambda found: f"*{found[1]}: {plain(notes[found[2]])}.*" if found[2] in notes else found[0],
+        r" *!\[([^\]]*)\]\(figures/([^)]+)\.png\)",
+        lambda found: f"\n\n*{found[1]}: {plain(notes[found[2]])}.*\n\n" if found[2] in notes else found[0],
         text,
     )
-    return re.sub(r"\n{3,}", "\n\n", text)
+    return re.sub(r"\n\s*\n+", "\n\n", text)
 
 
 # --- numbers --------------------------------------------------------------------------------------------------

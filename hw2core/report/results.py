@@ -251,3 +251,18 @@ def records(table: pd.DataFrame) -> list[Row]:
         {str(column): None if pd.isna(value) else value for column, value in row.items()}
         for row in table.to_dict("records")
     ]
+
+
+# --- confusion ------------------------------------------------------------------------------------------------
+
+
+def confusion_table(evaluation: Outputs) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """A row for each pair of a label and a prediction that occurs, with the number of test images over all seeds and the
+    rate of the label's in percent; and the first seed's predictions."""
+    predictions = [
+        evaluation.of(seed).table("predictions.csv", "image", "label", "predicted")
+        for seed in evaluation.seeds
+    ]
+    counts = pd.concat(predictions).groupby(["label", "predicted"]).size().reset_index(name="count")
+    counts["rate"] = 100 * counts["count"] / counts.groupby("label")["count"].transform("sum")
+    return counts.rename(columns={"label": "digit"}), predictions[0]

@@ -10,9 +10,9 @@ import pandas as pd
 from hw2core.files import new_folder, write_whole
 from hw2core.layout import Layout
 from hw2core.report import html, pages, references, runs
-from hw2core.report.figures.style import as_small_png
+from hw2core.report.figures.style import as_png
 from hw2core.report.outputs import MissingError
-from hw2core.report.sections import Figures, Section, background, glance
+from hw2core.report.sections import Figures, Section, background, glance, looks
 from hw2core.report.sections.adaptation import adaptation_section
 from hw2core.report.sections.conditional import conditional_section
 from hw2core.report.sections.faces import COURSE_FACES, faces_section
@@ -44,6 +44,7 @@ def report(params: Params, layout: Layout) -> None:
         tables |= section.tables
         figures |= section.figures
     drawn, notes = draw(figures)
+    views = looks.all_views(params, layout)
     more = {
         "missing_sections": missing,
         "skipped": skipped,
@@ -60,7 +61,7 @@ def report(params: Params, layout: Layout) -> None:
     with new_folder(layout.reports / "figures") as folder:
         for name, picture in drawn.items():
             write_whole(folder / f"{name}.png", picture)
-    page = html.page(text, heading(sections), layout.reports, {}, {})
+    page = html.page(text, heading(sections), layout.reports, views.charts, views.datasets)
     write_whole(layout.reports / "report.md", text.encode())
     write_whole(layout.reports / "report.html", page.encode())
 
@@ -78,7 +79,7 @@ def draw(figures: Figures) -> tuple[dict[str, bytes], dict[str, str]]:
     drawn, notes = {}, {}
     for name, figure in figures.items():
         try:
-            drawn[name] = as_small_png(figure())
+            drawn[name] = as_png(figure())
         except MissingError as missing:
             notes[name] = str(missing)
     return drawn, notes

@@ -31,9 +31,11 @@ def fabricate(params: Params, layout: Layout) -> None:
             )
             on = {other: evaluation_of("classifier", domain, other, seed) for other in params.data.domains}
             write(layout, "evaluate_classifier", domain, seed, {"on": on})
-    for method in params.adapters:
-        for pair in params.pairs:
+    for pair in params.pairs:
+        for method in params.adapters:
             write_adapter(params, layout, method, pair)
+        if params.adapters:
+            write_map(layout, "classifier", pair)
     faces = params.gans or params.autoencoders or params.conditional.acgan
     if faces:
         write_faces(layout, params.data.faces)
@@ -97,17 +99,33 @@ def write_adapter(params: Params, layout: Layout, method: str, pair: str) -> Non
             seed,
             evaluation_of(method, pair, "", seed) | {"per_digit": per_digit},
         )
-    folder = layout.stage("tsne", f"{method}-{pair}")
+        write_predictions(layout, method, pair, seed)
+    write_map(layout, method, pair)
+
+
+def write_predictions(layout: Layout, method: str, pair: str, seed: int) -> None:
+    labels = np.arange(20) % 10
+    predicted = np.where(np.arange(20) < value("right", method, pair, seed) / 5, labels, (labels + 1) % 10)
+    rows = pd.DataFrame({"image": np.arange(20), "label": labels, "predicted": predicted})
+    folder = layout.stage("evaluate", f"{method}-{pair}", seed)
+    write_whole(folder / "predictions.csv", rows.to_csv(index=False).encode())
+
+
+def write_map(layout: Layout, network: str, pair: str) -> None:
+    folder = layout.stage("tsne", f"{network}-{pair}")
     points = pd.DataFrame(
         {
             "domain": np.repeat(pair.split("-"), 10),
             "digit": np.arange(20) % 10,
+            "predicted": np.arange(20) % 9,
             "x": np.linspace(0, 1, 20),
             "y": np.linspace(1, 0, 20) ** 2,
         }
     )
     write_whole(folder / "coordinates.csv", points.to_csv(index=False).encode())
-    journal.write_metrics(folder, {"kl_divergence": 1.5, "points": 20, "seed": 0, "device": DEVICE})
+    silhouette = {by: value("silhouette", network, pair, by) / 100 for by in ("domain", "digit")}
+    settings = {"perplexity": 5, "initialization": "pca", "points": 20, "seed": 0, "device": DEVICE}
+    journal.write_metrics(folder, {"kl_divergence": 1.5, "silhouette": silhouette, **settings})
 
 
 def accuracies(*names: object) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from conftest import small_raw
 from PIL import Image
 
-from hw2core.report.figures.style import as_small_png
+from hw2core.report.figures.style import as_png
 from hw2core.report.sections import Figures
 from hw2core.settings import Params
 from hw2core.settings.validation import validate
@@ -18,7 +18,7 @@ def params_of(**changes: Any) -> Params:
     return validate(raw, "params.yaml")
 
 
-BLANK = as_small_png(Image.new("RGB", (1, 1)))
+BLANK = as_png(Image.new("RGB", (1, 1)))
 
 
 def undrawn(figures: Figures) -> tuple[dict[str, bytes], dict[str, str]]:

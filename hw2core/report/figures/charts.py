@@ -13,6 +13,7 @@ from hw2core.report.figures.style import (
     ACCENT,
     LOWER,
     UPPER,
+    WIDTH,
     color,
     hatch,
     line_style,
@@ -27,6 +28,7 @@ from hw2core.settings.registry import ADAPTERS, SAMPLERS, title
 BARS_PER_ROW = 36
 CURVES_PER_ROW = 3
 LEGEND_COLUMNS = 6
+MATRICES_PER_ROW = 2
 Limits = tuple[float | None, float | None]
 Histories = dict[str, dict[str, pd.DataFrame]]
 """By pair, then by method."""
@@ -119,6 +121,32 @@ def mean_and_range(axis: Axes, history: pd.DataFrame, column: str, place: int, l
     axis.plot(mean, color=color(place), ls=line_style(place), label=label)
     axis.fill_between(mean.index, by_step.min(), by_step.max(), color=color(place), alpha=0.18, lw=0)
     axis.set_xlim(left=0)
+
+
+def confusions(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Confusion matrices in percent of the label, a panel for each method: rows (digit, predicted, rate)."""
+    digits = sorted({int(d) for t in tables.values() for d in (*t["digit"], *t["predicted"])})
+    rows, columns = -(-len(tables) // MATRICES_PER_ROW), min(MATRICES_PER_ROW, len(tables))
+    with styled():
+        figure = page_figure(3.4 * rows, width=WIDTH * columns / MATRICES_PER_ROW)
+        axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+        for axis, (name, table) in zip(axes, tables.items(), strict=False):
+            rates = table.pivot(index="digit", columns="predicted", values="rate")
+            matrix = rates.reindex(index=digits, columns=digits).fillna(0).to_numpy()
+            axis.imshow(matrix, cmap="Blues", vmin=0, vmax=100)
+            for (y, x), rate in np.ndenumerate(matrix):
+                if rate >= 0.5:
+                    fill = "white" if rate > 50 else "#1d2129"
+                    axis.text(x, y, f"{rate:.0f}", ha="center", va="center", fontsize=7, color=fill)
+            axis.set_xticks(range(len(digits)), digits)
+            axis.set_yticks(range(len(digits)), digits)
+            axis.set_title(name, loc="left")
+            axis.set_xlabel("predicted")
+            axis.set_ylabel("true label")
+            axis.grid(visible=False)
+        for axis in axes[len(tables) :]:
+            axis.set_axis_off()
+        return figure
 
 
 def shared_legend(figure: Figure, axis: Axes) -> None:

@@ -1,6 +1,6 @@
 """Section "Domain adaptation": the bounds and the adapters on every pair of domains."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from hw2core.layout import Layout
 from hw2core.report import references, results, runs
 from hw2core.report.figures import charts, maps
-from hw2core.report.names import arrow
+from hw2core.report.names import SOURCE_ONLY, arrow
 from hw2core.report.outputs import MissingError, Output, Outputs, about_data, if_there
 from hw2core.report.sections import Figures, Section
 from hw2core.settings import Params
@@ -70,10 +70,7 @@ def adapter_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict
     return {
         "selection": results.records(table),
         "adapter_criteria": list(dict.fromkeys(found for each in by_adapter for found in each)),
-        "maps": [
-            {"title": f"{title(method)}, {arrow(pair)}", "name": f"{method}-{pair}"}
-            for method, pair in trained
-        ],
+        "silhouettes": silhouettes(params, layout),
         "digits": list(map(str, digits)),
         "per_digit": [
             {
@@ -94,14 +91,61 @@ def digit_accuracies(
 
 
 def adapter_figures(params: Params, layout: Layout, table: pd.DataFrame) -> Figures:
-    """Learning curves, and two maps of the features of every method on every pair."""
+    """Learning curves; for each pair the maps of the features, source only beside every method, and confusion matrices."""
     figures: Figures = {
         "curves": lambda: charts.learning_curves(histories(params, layout), table, runs.adapters(params))
     }
-    for name in (f"{method}-{pair}" for pair in params.pairs for method in runs.adapters(params)):
+    for pair in params.pairs:
         for kind, draw in (("digit", maps.by_digit), ("domain", maps.by_domain)):
-            figures[f"tsne_{name}_by_{kind}"] = partial(map_of, Output(layout, "tsne", name), draw)
+            figures[f"features_{pair}_by_{kind}"] = partial(draw_maps, params, layout, pair, draw)
+        figures[f"confusion_{pair}"] = partial(draw_confusions, params, layout, pair)
     return figures
+
+
+def networks(params: Params) -> dict[str, str]:
+    """The networks whose features are mapped, with their titles."""
+    return {"classifier": SOURCE_ONLY} | {name: title(name) for name in runs.adapters(params)}
+
+
+def draw_maps(
+    params: Params, layout: Layout, pair: str, draw: Callable[[Mapping[str, pd.DataFrame]], Figure]
+) -> Figure:
+    columns = ("domain", "digit", "predicted", "x", "y")
+    read = {
+        shown: if_there(Output(layout, "tsne", f"{name}-{pair}").table, "coordinates.csv", *columns)
+        for name, shown in networks(params).items()
+    }
+    found = {shown: points for shown, points in read.items() if points is not None}
+    if not found:
+        raise MissingError(f"no features of {pair} are mapped yet: run stage tsne with `hw2 repro`")
+    return draw(found)
+
+
+def draw_confusions(params: Params, layout: Layout, pair: str) -> Figure:
+    read = {
+        title(name): if_there(
+            results.confusion_table, Outputs(layout, "evaluate", f"{name}-{pair}", params.seeds)
+        )
+        for name in runs.adapters(params)
+    }
+    found = {name: tables[0] for name, tables in read.items() if tables}
+    if not found:
+        raise MissingError(f"no method is evaluated on {pair} yet: run stage evaluate with `hw2 repro`")
+    return charts.confusions(found)
+
+
+def silhouettes(params: Params, layout: Layout) -> list[results.Row]:
+    """For every pair and network, how well domains and digits are separated in its features."""
+    rows = []
+    for pair in params.pairs:
+        for name, shown in networks(params).items():
+            metrics = if_there(Output(layout, "tsne", f"{name}-{pair}").metrics, "silhouette") or {}
+            rows.append(
+                {"pair": pair, "network": shown}
+                | {key: metrics.get(key) for key in ("perplexity", "initialization", "points")}
+                | metrics.get("silhouette", {"domain": None, "digit": None})
+            )
+    return rows
 
 
 def histories(params: Params, layout: Layout) -> charts.Histories:
@@ -116,7 +160,3 @@ def histories(params: Params, layout: Layout) -> charts.Histories:
     if not any(found.values()):
         raise MissingError("no adapter is trained yet: `hw2 repro` trains them")
     return found
-
-
-def map_of(output: Output, draw: Callable[[pd.DataFrame], Figure]) -> Figure:
-    return draw(output.table("coordinates.csv", "domain", "digit", "x", "y"))
