@@ -157,72 +157,73 @@ def to_hex(rgb: tuple[float, float, float]) -> str:
 # --- learning curves ------------------------------------------------------------------------------------------
 
 
+OF_PAIR = {"filter": "datum.pair == pair"}
+ACCURACY = {
+    "type": "quantitative",
+    "scale": {"domain": [0, 100]},
+    "title": "target test accuracy, %",
+}
+STEP = {"field": "step", "type": "quantitative", "title": "step"}
+
+
 def curves(dataset: str, bounds: str, pairs: Sequence[str], methods: Sequence[str]) -> Chart:
-    """Lines (pair, method, step, mean, low, high), and the bounds (pair, bound, accuracy)."""
-    place = places(methods, ADAPTERS)
-    shown = " || ".join(f"(show_{name} && datum.name == '{name}')" for name in methods)
+    """Lines (pair, name, method, step, mean, low, high), and the bounds (pair, bound, accuracy)."""
     toggles = [
         {"name": f"show_{name}", "value": True, "bind": {"input": "checkbox", "name": title(name)}}
         for name in methods
     ]
-    pair = {
-        "name": "pair",
-        "value": pairs[0],
-        "bind": {"input": "select", "options": list(pairs), "labels": [*map(arrow, pairs)], "name": "pair"},
-    }
-    of_pair = {"filter": "datum.pair == pair"}
-    accuracy = {"type": "quantitative", "scale": {"domain": [0, 100]}, "title": "target test accuracy, %"}
-    methods_scale = {"domain": [*map(title, methods)], "range": [color(place[name]) for name in methods]}
-    fill = {"field": "method", "type": "nominal", "scale": methods_scale, "legend": {"title": None}}
-    step = {"field": "step", "type": "quantitative", "title": "step"}
-    lines = {"data": csv_data(dataset), "transform": [of_pair, {"filter": shown}]}
-    limits = {"domain": [SOURCE_ONLY, TARGET_ONLY], "range": [LOWER, UPPER]}
+    options = {"input": "select", "options": list(pairs), "labels": [*map(arrow, pairs)], "name": "pair"}
     return chart(
         "Accuracy on the target's test set during training; hovering shows the values of a step.",
         [dataset, bounds],
         height=320,
-        params=[pair, *toggles],
+        params=[{"name": "pair", "value": pairs[0], "bind": options}, *toggles],
         resolve={"scale": {"color": "independent"}},
-        layer=[
-            {
-                "data": csv_data(bounds),
-                "transform": [of_pair],
-                "mark": {"type": "rule", "strokeDash": [6, 4], "strokeWidth": 2},
-                "encoding": {
-                    "y": {"field": "accuracy", **accuracy},
-                    "color": {
-                        "field": "bound",
-                        "type": "nominal",
-                        "scale": limits,
-                        "legend": {"title": None},
-                    },
-                    "tooltip": tooltip(bound="bound", accuracy="accuracy"),
-                },
-            },
-            {
-                **lines,
-                "mark": {"type": "area", "opacity": 0.18},
-                "encoding": {
-                    "x": step,
-                    "y": {"field": "low", **accuracy},
-                    "y2": {"field": "high"},
-                    "color": {**fill, "legend": None},
-                },
-            },
-            {
-                **lines,
-                "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 55, "filled": True}},
-                "encoding": {
-                    "x": step,
-                    "y": {"field": "mean", **accuracy},
-                    "color": fill,
-                    "tooltip": tooltip(
-                        method="method", step="step", mean="mean", lowest_seed="low", highest_seed="high"
-                    ),
-                },
-            },
-        ],
+        layer=[bound_lines(bounds), *method_lines(dataset, methods)],
     )
+
+
+def bound_lines(dataset: str) -> Chart:
+    limits = {"domain": [SOURCE_ONLY, TARGET_ONLY], "range": [LOWER, UPPER]}
+    return {
+        "data": csv_data(dataset),
+        "transform": [OF_PAIR],
+        "mark": {"type": "rule", "strokeDash": [6, 4], "strokeWidth": 2},
+        "encoding": {
+            "y": {"field": "accuracy", **ACCURACY},
+            "color": {"field": "bound", "type": "nominal", "scale": limits, "legend": {"title": None}},
+            "tooltip": tooltip(bound="bound", accuracy="accuracy"),
+        },
+    }
+
+
+def method_lines(dataset: str, methods: Sequence[str]) -> list[Chart]:
+    """The seeds' range as an area, and their mean as a line."""
+    place = places(methods, ADAPTERS)
+    shown = " || ".join(f"(show_{name} && datum.name == '{name}')" for name in methods)
+    scale = {"domain": [*map(title, methods)], "range": [color(place[name]) for name in methods]}
+    fill = {"field": "method", "type": "nominal", "scale": scale, "legend": {"title": None}}
+    data = {"data": csv_data(dataset), "transform": [OF_PAIR, {"filter": shown}]}
+    spread = {
+        "x": STEP,
+        "y": {"field": "low", **ACCURACY},
+        "y2": {"field": "high"},
+        "color": {**fill, "legend": None},
+    }
+    mean = {
+        "x": STEP,
+        "y": {"field": "mean", **ACCURACY},
+        "color": fill,
+        "tooltip": tooltip(method="method", step="step", mean="mean", lowest_seed="low", highest_seed="high"),
+    }
+    return [
+        data | {"mark": {"type": "area", "opacity": 0.18}, "encoding": spread},
+        data
+        | {
+            "mark": {"type": "line", "strokeWidth": 2, "point": {"size": 55, "filled": True}},
+            "encoding": mean,
+        },
+    ]
 
 
 # --- confusion matrices ---------------------------------------------------------------------------------------
