@@ -1,6 +1,5 @@
 """`hw2 doctor`: report what this machine has, what is missing, and how to get it."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -20,14 +19,14 @@ Line = tuple[Literal["ok", "missing", "note"], str]
 """A finding: in order, missing so that the pipeline cannot run, or worth knowing."""
 
 GB = 10**9
-INCEPTION = "pt_inception-2015-12-05-6726825d.pth"
+INCEPTION = "~/.cache/torch/hub/checkpoints/pt_inception-2015-12-05-6726825d.pth"
 
 
 def examine() -> int:
     """Print a line for each finding; return 0 if the pipeline can run here, else 1."""
     can_run = True
     for mark, text in findings():
-        print(f"{mark:<7}  {text}", flush=True)  # at once: importing torch takes seconds
+        print(f"{mark:<7}  {text}", flush=True)
         can_run = can_run and mark != "missing"
     print("The pipeline can run: `hw2 repro`." if can_run else "The pipeline cannot run yet: see `missing`.")
     return 0 if can_run else 1
@@ -50,11 +49,9 @@ def findings() -> Iterator[Line]:
         yield line
     if layout and params:
         yield from datasets(layout, params)
-    torch = package("torch")
-    yield torch
-    if torch[0] == "ok":
-        yield gpus(params)
-        yield inception(params)
+    yield package("torch")
+    yield gpus(params)
+    yield inception(params)
 
 
 def package(name: str) -> Line:
@@ -134,15 +131,10 @@ def datasets(layout: Layout, params: Params) -> Iterator[Line]:
 
 
 def gpus(params: Params | None) -> Line:
-    try:
-        import torch
-
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        found = [torch.cuda.get_device_properties(index) for index in range(count)]
-    except Exception as error:  # a broken installation or driver can raise anything
-        return "missing", f"torch that works ({' '.join(str(error).split())}): `make setup` in a fresh clone"
+    """As the driver says; torch is not asked, since importing it takes seconds."""
+    found = gpu_names()
     if found:
-        return "ok", "; ".join(f"GPU {gpu.name}, {gpu.total_memory / GB:.0f} GB" for gpu in found)
+        return "ok", "; ".join(f"GPU {name}" for name in found)
     if params and params.engine.device == "cuda":
         return (
             "missing",
@@ -151,21 +143,32 @@ def gpus(params: Params | None) -> Line:
     return "note", "no GPU: the default runs on the CPU"
 
 
-def inception(params: Params | None) -> Line:
-    from torch.hub import get_dir
+def gpu_names() -> list[str]:
+    command = ["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [line for line in answer.stdout.splitlines() if line] if answer.returncode == 0 else []
 
-    cached = Path(get_dir()) / "checkpoints" / INCEPTION
+
+def inception(params: Params | None) -> Line:
     named = params.evaluation.faces.inception if params else None
-    path = Path(named).expanduser() if named else cached
+    path = Path(named or INCEPTION).expanduser()
+    if path.is_file() and named:
+        return "ok", f"Inception weights: {named}"
+    without = "without them faces are compared by FD, the distance of this pipeline's own features"
     if path.is_file():
-        return "ok", f"Inception weights: {path}"
-    problem = (
-        f"evaluation.faces.inception names {path}, which does not exist" if named else "no Inception weights"
-    )
-    setting = (
-        f"TORCH_HOME={os.environ['TORCH_HOME']}" if "TORCH_HOME" in os.environ else "TORCH_HOME changes it"
-    )
+        return (
+            "note",
+            f"{INCEPTION} is there but not used: `evaluation.faces.inception: {INCEPTION}` measures FID",
+        )
+    if named:
+        return (
+            "note",
+            f"evaluation.faces.inception names {named}, which does not exist; null does without: {without}",
+        )
     return "note", (
-        f"{problem}; only FID needs them: put {INCEPTION}, published with the releases of the project "
-        f"pytorch-fid (release fid_weights), in {cached.parent} ({setting})"
+        f"FID is not measured: it needs {Path(INCEPTION).name}, from the release fid_weights of pytorch-fid, at "
+        f"{INCEPTION}, and `evaluation.faces.inception` with that path; {without}"
     )

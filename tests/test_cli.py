@@ -42,11 +42,11 @@ COMMANDS = {stage.name: [stage.name, *(NAMES[name] for name in stage.arguments)]
 """A valid call of each stage."""
 
 USER_COMMANDS = {
-    "Run the pipeline": ["repro", "status"],
+    "Run the pipeline": ["repro", "check", "status"],
     "Use a trained model": ["predict", "generate"],
     "Data": ["data"],
-    "Results": ["score", "judge", "gate"],
-    "Workspace": ["profile", "doctor"],
+    "Results": ["results", "score", "judge", "gate"],
+    "Workspace": ["profile", "prune", "doctor"],
 }
 OTHERS = [
     ["repro"],
@@ -55,6 +55,9 @@ OTHERS = [
     ["profile", "--reset"],
     ["gate"],
     ["status"],
+    ["check"],
+    ["prune"],
+    ["results"],
 ]
 
 
@@ -114,10 +117,10 @@ def test_the_help_lists_every_command_in_its_panel(hw2: Hw2, monkeypatch: pytest
     for line in hw2("--help").out.splitlines():
         if title := re.match(r"╭─ (.+?) ─+╮", line):
             panels[title[1]] = []
-        elif command := re.match(r"│ ([a-z]\w*)  ", line):
+        elif command := re.match(r"│ ([a-z][\w-]*)  ", line):
             next(reversed(panels.values())).append(command[1])
-    stages = panels.pop("Stages, as dvc.yaml calls them")
-    assert stages == [stage.name for stage in STAGES]
+    stages = panels.pop("Single stages, which `hw2 repro` runs for you")
+    assert stages == [stage.name.replace("_", "-") for stage in STAGES]
     del panels["Options"]
     assert {title: sorted(commands) for title, commands in panels.items()} == {
         title: sorted(commands) for title, commands in USER_COMMANDS.items()

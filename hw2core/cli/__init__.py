@@ -22,7 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-STAGE_PANEL = "Stages, as dvc.yaml calls them"
+STAGE_PANEL = "Single stages, which `hw2 repro` runs for you"
 
 
 @app.callback(invoke_without_command=True)

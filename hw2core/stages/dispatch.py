@@ -38,7 +38,7 @@ def parameter(name: str) -> inspect.Parameter:
 
 
 def add_stage(app: typer.Typer, stage: StageCommand, panel: str) -> None:
-    """Make a command of a stage: its arguments are positional, `seed` is a number."""
+    """Make a command of a stage: its arguments are positional, `seed` is a number. It has a name with hyphens too."""
 
     def command(**values: Any) -> None:
         if values.get("item", "digits") not in ("digits", "faces"):
@@ -51,4 +51,7 @@ def add_stage(app: typer.Typer, stage: StageCommand, panel: str) -> None:
     parameters = [parameter(name) for name in stage.arguments]
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in parameters}
-    app.command(stage.name, help=stage.help, rich_help_panel=panel)(command)
+    shown = stage.name.replace("_", "-")
+    app.command(shown, help=stage.help, rich_help_panel=panel)(command)
+    if shown != stage.name:  # as dvc.yaml calls it
+        app.command(stage.name, help=stage.help, hidden=True)(command)

@@ -8,6 +8,30 @@ from hw2core.layout import Layout
 from hw2core.report.figures.grids import contact_sheet
 from hw2core.report.figures.style import save
 from hw2core.settings import Params
+from hw2core.settings.checks import source_of, uses_faces
+from hw2core.settings.registry import DATASETS
+
+
+def list_all(params: Params, layout: Layout) -> None:
+    """Print every dataset that there is: first those that params name, with their state, then the others of each source."""
+    faces = [params.data.faces] if uses_faces(params.model_dump()) else []
+    used = list(dict.fromkeys((*params.data.domains, *faces)))
+    width = max(map(len, used), default=0)
+    print("In params.yaml:")
+    for name in used:
+        source = source_of(params.data.source, name)
+        if (layout.ready(name) / "about.json").is_file():
+            counts = images.read_about(layout.ready(name))["counts"]
+            state = (
+                f"ready: {counts['train']['images']:,} training and {counts['test']['images']:,} test images"
+            )
+        else:
+            state = "not ready; `hw2 repro` makes it"
+        print(f"  {name:{width}}  {source}, {state}")
+    print("Others, by data.source:")
+    for source, names in DATASETS.items():
+        print(f"  {source}: {', '.join(name for name in names if name not in used) or '-'}")
+    print("  folder: any images of yours, at data.folder.paths (docs/data.md)")
 
 
 def show(params: Params, layout: Layout, dataset: str, picture: str) -> None:

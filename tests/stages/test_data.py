@@ -1,6 +1,8 @@
 """Stages download and preprocess, from every source, and `hw2 data`."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -194,3 +196,16 @@ def test_drawn_faces_have_attributes_and_settings_of_their_own(workspace: Worksp
 
 def test_data_of_a_missing_dataset_names_the_command_to_run(empty_workspace: Workspace, hw2: Hw2) -> None:
     refused(hw2("data", "printed"), "data/ready/printed: ", "`hw2 repro` makes it")
+
+
+def test_data_alone_lists_all_sets_with_their_state(workspace: Workspace, hw2: Hw2) -> None:
+    shutil.rmtree(workspace.layout.ready("printed"))
+    lines = hw2("data").out.splitlines()
+    assert lines[0] == "In params.yaml:"
+    assert any(
+        re.match(r"  handwritten +embedded, ready: [\d,]+ training and [\d,]+ test images$", line)
+        for line in lines
+    )
+    assert any(re.match(r"  printed +embedded, not ready; `hw2 repro` makes it$", line) for line in lines)
+    assert "  public: mnist, mnistm, usps, svhn, celeba" in lines
+    refused(hw2("data", "--out", "x.png"), "--out")
