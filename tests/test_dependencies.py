@@ -208,7 +208,7 @@ def test_other_images_of_a_domain_rerun_what_uses_it(workspace: Path, names: set
     adapted = {
         name
         for name in names
-        if name.startswith(("train_adapter@", "evaluate@", "tsne@")) and "printed" in name
+        if name.startswith(("train_adapter@", "evaluate@", "tsne@", "tsne_classifier@")) and "printed" in name
     }
     assert adapted
     classifiers = {name for name in names if name.startswith("evaluate_classifier@")}

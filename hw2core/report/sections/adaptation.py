@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hw2core.layout import Layout
-from hw2core.report import references, results, runs
+from hw2core.report import observations, references, results, runs
 from hw2core.report.figures import charts, maps
 from hw2core.report.names import SOURCE_ONLY, arrow
 from hw2core.report.outputs import MissingError, Output, Outputs, about_data, if_there
@@ -34,7 +34,10 @@ def adaptation_section(params: Params, layout: Layout) -> Section | None:
         "chosen": compared(chosen, methods),
         "others": references.beside(last),
         "not_trained": bool(methods) and len(last) > len(params.pairs),
-        "conclusions": results.conclusions(rows, methods),
+        "conclusions": [
+            *results.conclusions(rows, methods),
+            *observations.of_accuracies([row for row in rows if row["pair"] in params.pairs], methods),
+        ],
         "classifier_criteria": criteria(layout, "train_classifier", params.data.domains, params.seeds),
     }
     figures: Figures = {"accuracy": partial(charts.bars, shown, methods)}
@@ -70,7 +73,11 @@ def adapter_context(params: Params, layout: Layout, table: pd.DataFrame) -> dict
     return {
         "selection": results.records(table),
         "adapter_criteria": list(dict.fromkeys(found for each in by_adapter for found in each)),
-        "silhouettes": silhouettes(params, layout),
+        "silhouettes": (rows := silhouettes(params, layout)),
+        "observations": {
+            "features": observations.of_silhouettes(rows),
+            "confusion": observations.of_confusions(confusions(params, layout)),
+        },
         "digits": list(map(str, digits)),
         "per_digit": [
             {
@@ -121,14 +128,20 @@ def draw_maps(
     return draw(found)
 
 
-def draw_confusions(params: Params, layout: Layout, pair: str) -> Figure:
+def confusions(params: Params, layout: Layout) -> dict[tuple[str, str], pd.DataFrame]:
+    """The confusion table of every pair and method that is evaluated."""
+    keys = [(pair, name) for pair in params.pairs for name in runs.adapters(params)]
     read = {
-        title(name): if_there(
+        (pair, name): if_there(
             results.confusion_table, Outputs(layout, "evaluate", f"{name}-{pair}", params.seeds)
         )
-        for name in runs.adapters(params)
+        for pair, name in keys
     }
-    found = {name: tables[0] for name, tables in read.items() if tables}
+    return {key: tables[0] for key, tables in read.items() if tables}
+
+
+def draw_confusions(params: Params, layout: Layout, pair: str) -> Figure:
+    found = {title(name): table for (of, name), table in confusions(params, layout).items() if of == pair}
     if not found:
         raise MissingError(f"no method is evaluated on {pair} yet: run stage evaluate with `hw2 repro`")
     return charts.confusions(found)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hw2core.layout import Layout
-from hw2core.report import references, results, runs
+from hw2core.report import observations, references, results, runs
 from hw2core.report.figures import charts, grids
 from hw2core.report.names import full_title
 from hw2core.report.outputs import MissingError, Output, Outputs, about_data, if_there
@@ -56,7 +56,7 @@ def conditional_section(params: Params, layout: Layout) -> Section | None:
         }
     if "ddpm" in systems:
         figures |= ddpm_figures(params, layout)
-        context["sweep"] = if_there(runs.sweep(layout).metrics, "images") or {"images": None}
+        context["sweep"] = sweep_context(params, layout)
     if "acgan/faces" in systems:
         context["faces"] = faces(params, layout)
         figures |= face_figures(params, layout)
@@ -135,6 +135,13 @@ def ddpm_figures(params: Params, layout: Layout) -> Figures:
         "ddpm_eta": lambda: named("eta", 10, etas()),
         "ddpm_interpolation": lambda: named("interpolation", INTERPOLATION_COLUMNS, paths()),
     }
+
+
+def sweep_context(params: Params, layout: Layout) -> dict[str, Any]:
+    metrics = if_there(runs.sweep(layout).metrics, "images") or {"images": None}
+    table = if_there(swept, runs.sweep(layout))
+    found = [] if table is None else observations.of_sweep(table, chosen_sampling(params))
+    return {"images": metrics["images"], "observations": found}
 
 
 def swept(sweep: Output) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from hw2core.layout import Layout
-from hw2core.report import references, results, runs
+from hw2core.report import observations, references, results, runs
 from hw2core.report.figures import charts, grids, maps
 from hw2core.report.outputs import MissingError, Output, Outputs, about_data, if_there
 from hw2core.report.sections import Figures, Section
@@ -56,10 +56,20 @@ def faces_section(params: Params, layout: Layout) -> Section | None:
             "gans": params.gans,
             "autoencoders": [autoencoder(params, layout, name) for name in params.autoencoders],
             "others": others(params),
+            "observations": observations.of_gans(trainings(params, layout)),
         },
         {"faces": table},
         figures,
     )
+
+
+def trainings(params: Params, layout: Layout) -> dict[str, list[dict[str, Any]]]:
+    """The metrics of every GAN that is trained, for each seed."""
+    read = {
+        name: if_there(Outputs(layout, "train_gan", name, params.generation.seeds.gans).each)
+        for name in params.gans
+    }
+    return {name: metrics for name, metrics in read.items() if metrics}
 
 
 def generated_images(params: Params, layout: Layout) -> int | None:
