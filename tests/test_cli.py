@@ -512,7 +512,7 @@ def test_an_interrupt_ends_with_130_and_one_line(
         raise error
 
     monkeypatch.setattr(dispatch, "run_stage", interrupt)
-    outcome = hw2("report")
+    outcome = hw2("download", "printed")
     assert (outcome.status, outcome.err) == (130, "hw2: interrupted\n")
 
 
@@ -539,7 +539,7 @@ def test_a_defect_is_a_traceback(
 
     monkeypatch.setattr(dispatch, "run_stage", fail)
     with pytest.raises(RuntimeError, match="a defect"):
-        hw2("report")
+        hw2("download", "printed")
 
 
 # --- calls that succeed -----------------------------------------------------------------------------------------

@@ -38,7 +38,8 @@ def root(
 
 stage_commands = typer.Typer()
 for stage in STAGES:
-    add_stage(stage_commands, stage, STAGE_PANEL)
+    if stage.name != "report":  # has options, and is in results.py
+        add_stage(stage_commands, stage, STAGE_PANEL)
 for commands in (pipeline.app, models.app, data.app, results.app, workspace.app, stage_commands):
     app.add_typer(commands)
 

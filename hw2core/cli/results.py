@@ -82,6 +82,40 @@ def judge_digits(
 
 
 @app.command(rich_help_panel=PANEL)
+def report(
+    show: Annotated[bool, typer.Option("--open", help="Then open it in the browser.")] = False,
+    latex: Annotated[
+        bool, typer.Option("--latex", help="Also write its tables as LaTeX, to reports/tables.tex.")
+    ] = False,
+) -> None:
+    """Build reports/ from what the stages measured; what has not run yet leaves a note."""
+    run_stage("report", "report")
+    if latex:
+        run_stage("report", "write_latex")
+    if show:
+        import webbrowser
+
+        webbrowser.open((find_workspace().reports / "report.html").as_uri())
+
+
+@app.command(rich_help_panel=PANEL)
+def compare(
+    first: Annotated[str, typer.Argument(metavar="A", help="A git revision, or an experiment of DVC.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    show: Annotated[bool, typer.Option("--open", help="Then open the page in the browser.")] = False,
+) -> None:
+    """Write reports/compare.html: the results of two revisions side by side, and which differences exceed the seeds'."""
+    from hw2core.stages.compare import compare
+
+    path = compare(find_workspace(), first, second)
+    print(path)
+    if show:
+        import webbrowser
+
+        webbrowser.open(path.as_uri())
+
+
+@app.command(rich_help_panel=PANEL)
 def gate(
     base: Annotated[str, typer.Option("--base", help="A git revision, or a DVC experiment.")] = "main",
     markdown: Annotated[bool, typer.Option("--md", help="Print Markdown, for a comment.")] = False,

@@ -18,8 +18,8 @@ DASH = "\u2013"
 """What a table shows for a metric that was not measured."""
 
 
-def markdown(context: Mapping[str, Any], notes: Mapping[str, str]) -> str:
-    """The report; `notes` stand in place of the figures that could not be drawn."""
+def markdown(context: Mapping[str, Any], notes: Mapping[str, str], template: str = "report.md.j2") -> str:
+    """A page of Markdown; `notes` stand in place of the figures that could not be drawn."""
     environment = jinja2.Environment(
         loader=TEMPLATES,
         undefined=jinja2.StrictUndefined,
@@ -30,7 +30,7 @@ def markdown(context: Mapping[str, Any], notes: Mapping[str, str]) -> str:
     )
     filters = (arrow, title, full_title, number, metric, signed, bold_if, count, over_seeds, plain, fenced)
     environment.filters |= {filter.__name__: filter for filter in filters}
-    text = environment.get_template("report.md.j2").render(context)
+    text = environment.get_template(template).render(context)
     text = re.sub(
         r" *!\[([^\]]*)\]\(figures/([^)]+)\.png\)",
         lambda found: f"\n\n*{found[1]}: {plain(notes[found[2]])}.*\n\n" if found[2] in notes else found[0],

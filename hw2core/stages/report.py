@@ -9,7 +9,7 @@ import pandas as pd
 
 from hw2core.files import new_folder, write_whole
 from hw2core.layout import Layout
-from hw2core.report import html, pages, references, runs
+from hw2core.report import html, latex, pages, references, runs
 from hw2core.report.figures.style import as_png
 from hw2core.report.outputs import MissingError
 from hw2core.report.sections import Figures, Section, background, glance, looks
@@ -64,6 +64,12 @@ def report(params: Params, layout: Layout) -> None:
     page = html.page(text, heading(sections), layout.reports, views.charts, views.datasets)
     write_whole(layout.reports / "report.md", text.encode())
     write_whole(layout.reports / "report.html", page.encode())
+
+
+def write_latex(_: Params, layout: Layout) -> None:
+    """Write the tables of the report as LaTeX."""
+    text = (layout.reports / "report.md").read_text(encoding="utf-8")
+    write_whole(layout.reports / "tables.tex", latex.tables(text).encode())
 
 
 def or_missing(build: Callable[[], Section | None]) -> tuple[Section | None, str]:
