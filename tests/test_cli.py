@@ -531,17 +531,6 @@ def test_errors_of_torch_that_a_user_can_fix_are_one_line(name: str, module: str
     assert "\n" not in (found or "")
 
 
-def test_a_defect_is_a_traceback(
-    hw2: Hw2, empty_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*arguments: object) -> None:
-        raise RuntimeError("a defect")
-
-    monkeypatch.setattr(dispatch, "run_stage", fail)
-    with pytest.raises(RuntimeError, match="a defect"):
-        hw2("download", "printed")
-
-
 # --- calls that succeed -----------------------------------------------------------------------------------------
 
 

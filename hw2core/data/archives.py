@@ -1,6 +1,7 @@
 """Random access to the members of zip and tar files through an index of byte offsets. Nothing is extracted to disk."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -9,26 +10,29 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import psutil  # type: ignore[import-untyped]
 
 from hw2core.data.problems import FileError
 from hw2core.errors import UserError
 
-DECOMPRESS = {
-    ".tar.gz": gzip.decompress,
-    ".tgz": gzip.decompress,
-    ".tar.bz2": bz2.decompress,
-    ".tar.xz": lzma.decompress,
+OPEN: dict[str, Callable[..., Any]] = {
+    ".tar.gz": gzip.open,
+    ".tgz": gzip.open,
+    ".tar.bz2": bz2.open,
+    ".tar.xz": lzma.open,
 }
-SUFFIXES = (".zip", ".tar", *DECOMPRESS)
+SUFFIXES = (".zip", ".tar", *OPEN)
 # The local header of a member: its signature, then the lengths of its name and of its extra field.
 ZIP_HEADER = struct.Struct("<4s22x2H")
 ZIP_METHODS = {zipfile.ZIP_STORED: False, zipfile.ZIP_DEFLATED: True}
 ZIP_UTF8 = 0x800
 ZIP_MAX_END = 22 + 65535  # bytes of the end-of-central-directory record with the longest comment
+MAX_FILE = 256 << 20  # bytes of one image or table: the largest image has 50 MB of pixels
 JUNK = {"__macosx", "thumbs.db", "desktop.ini"}  # files that operating systems create on their own
 
 
@@ -60,12 +64,14 @@ class Archive:
 
     def read(self, file: str) -> bytes:
         member = self.members[file]
+        if member.length > MAX_FILE:
+            raise too_large(f"{self.name}/{file}")
         try:
             content = self.raw_bytes(member)
             if len(content) != member.length:
                 raise ValueError("the archive is truncated")
-            if member.deflated:
-                content = zlib.decompress(content, -zlib.MAX_WBITS)
+            if member.deflated and len(content := inflate(content)) > MAX_FILE:
+                raise too_large(f"{self.name}/{file}")
             if member.checksum not in (None, zlib.crc32(content)):
                 raise ValueError("checksum mismatch")
         except (OSError, ValueError, zlib.error) as error:
@@ -106,7 +112,7 @@ def open_archive(path: Path) -> Archive:
             with path.open("rb") as file:
                 members = dict(list_tar(path, file))
         else:
-            content = DECOMPRESS[suffix](path.read_bytes())
+            content = decompress(path, OPEN[suffix])
             members = dict(list_tar(path, io.BytesIO(content)))
     except UserError:
         raise
@@ -115,6 +121,30 @@ def open_archive(path: Path) -> Archive:
             str(path), f"cannot be read as a {suffix} archive ({reason(error)})", "copy it again"
         ) from None
     return Archive(str(path), dict(sorted(members.items())), content)
+
+
+def decompress(path: Path, open_file: Callable[..., Any]) -> bytes:
+    """The tar in a compressed file, if it takes at most half of the free memory."""
+    limit = psutil.virtual_memory().available // 2
+    content: bytes | None = None
+    with contextlib.suppress(MemoryError), open_file(path) as file:
+        content = file.read(limit + 1)
+    if content is None or len(content) > limit:
+        raise UserError(f"{path}: does not fit into memory; unpack it into a folder")
+    return content
+
+
+def inflate(content: bytes) -> bytes:
+    """The bytes of a deflated member, or enough of them to show that they are too many."""
+    decompressor = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = decompressor.decompress(content, MAX_FILE + 1)
+    if not decompressor.eof and len(inflated) <= MAX_FILE:
+        raise ValueError("incomplete")
+    return inflated
+
+
+def too_large(place: str) -> FileError:
+    return FileError(place, f"is larger than {MAX_FILE >> 20} MB", "remove it")
 
 
 def list_zip(path: Path) -> Iterator[tuple[str, Member]]:

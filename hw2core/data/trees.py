@@ -1,15 +1,17 @@
 """The files of a folder or of an archive behind one interface. Archives are not extracted."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from hw2core.data.archives import is_junk, open_archive, reason
+from hw2core.data.archives import MAX_FILE, is_junk, open_archive, reason, too_large
 from hw2core.data.problems import FileError, Problems
 from hw2core.errors import UserError
 
 Identity = tuple[int, int]  # device and inode of a folder
+MAX_VISITS = 10  # of one folder: a few links to each other multiply without end
 
 
 class Tree(Protocol):
@@ -39,6 +41,8 @@ def open_tree(path: Path) -> Tree:
         return Folder(str(path), list_folder(path))
     if not path.exists():
         raise UserError(f"{path}: does not exist; give an existing folder or archive")
+    if not path.is_file():  # to open a pipe can take for ever
+        raise UserError(f"{path}: is neither a folder nor a regular file; give a folder or an archive")
     return open_archive(path)
 
 
@@ -52,10 +56,13 @@ class Folder:
     def read(self, file: str) -> bytes:
         path = f"{self.name}/{file}"
         try:
-            with open(path, "rb") as content:
-                return content.read()
+            with open(path, "rb") as opened:
+                content = opened.read(MAX_FILE + 1)
         except OSError as error:
             raise unreadable(path, error) from None
+        if len(content) > MAX_FILE:
+            raise too_large(path)
+        return content
 
     def part(self, files: list[str]) -> "Folder":
         return replace(self, files=files)
@@ -64,12 +71,17 @@ class Folder:
 def list_folder(root: Path) -> list[str]:
     """Every file below `root`. Regular files are not opened or stat-ed: there may be millions."""
     problems = Problems()
+    visits = Counter[Identity]()
     files: list[str] = []
     pending: list[tuple[str, frozenset[Identity]]] = [("", frozenset())]
     while pending:
         folder, parents = pending.pop()
         try:
-            parents |= {identity(root / folder)}
+            parents |= {here := identity(root / folder)}
+            visits[here] += 1
+            if visits[here] > MAX_VISITS:
+                what = f"is reached in more than {MAX_VISITS} ways through links"
+                raise FileError(f"{root}/{folder}", what, "remove them")
             with os.scandir(root / folder) as entries:
                 for entry in entries:
                     name = folder + entry.name

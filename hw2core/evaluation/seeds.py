@@ -49,7 +49,7 @@ def combine(seeds: Sequence[Any]) -> Any:
     if all(isinstance(value, float) for value in seeds):
         return spread(seeds)
     if all(isinstance(value, dict) for value in seeds):
-        if all("mean" in value for value in seeds):
+        if all(isinstance(value.get("mean"), int | float) for value in seeds):
             return spread([value["mean"] for value in seeds])
         return {key: combine([value[key] for value in seeds if key in value]) for key in first}
     return first if all(value == first for value in seeds) else list(seeds)

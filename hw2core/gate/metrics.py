@@ -1,6 +1,5 @@
 """The metrics of the working tree and of a git revision, combined over the seeds of each stage and item."""
 
-import json
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from typing import Any
 from hw2core.errors import UserError
 from hw2core.evaluation.seeds import combine
 from hw2core.layout import Layout
+from hw2core.settings.parsing import parse_json
 from hw2core.settings.runs import Run
 
 Tree = dict[str, Any]
@@ -33,7 +33,7 @@ def read_working_tree(layout: Layout, runs: Iterable[Run]) -> Tree:
             absent = next(path for path in paths if path not in present)
             raise UserError(f"{absent}: not there; run make repro and commit what it changes")
         if present:
-            metrics = [parse((layout.root / path).read_bytes(), str(path)) for path in paths]
+            metrics = [parse_json((layout.root / path).read_bytes(), str(path)) for path in paths]
             tree[name] = metrics[0] if seeds == [None] else combine(metrics)
     return tree
 
@@ -65,9 +65,9 @@ def read_revision(layout: Layout, commit: str, runs: Iterable[Run]) -> Tree:
         )
         whole = folder / "metrics.json"
         if per_seed:
-            tree[name] = combine([parse(contents[path], f"{commit[:7]}:{path}") for path in per_seed])
+            tree[name] = combine([parse_json(contents[path], f"{commit[:7]}:{path}") for path in per_seed])
         elif whole in contents:
-            tree[name] = parse(contents[whole], f"{commit[:7]}:{whole}")
+            tree[name] = parse_json(contents[whole], f"{commit[:7]}:{whole}")
     return tree
 
 
@@ -86,13 +86,6 @@ def read_blobs(layout: Layout, blobs: Mapping[PurePosixPath, str]) -> dict[PureP
         contents[path] = stream[:size]
         stream = stream[size + 1 :]
     return contents
-
-
-def parse(content: bytes, name: str) -> Any:
-    try:
-        return json.loads(content)
-    except ValueError:
-        raise UserError(f"{name}: not readable as JSON") from None
 
 
 def find_commit(layout: Layout, base: str) -> str:

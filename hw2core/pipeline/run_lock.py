@@ -8,12 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-
-class Interrupted(BaseException):
-    """Ctrl-C, or another signal that ends the run."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
+from hw2core.errors import Interrupted
 
 
 @contextmanager

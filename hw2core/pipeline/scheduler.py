@@ -11,12 +11,12 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-from hw2core.errors import UserError
+from hw2core.errors import Interrupted, UserError
 from hw2core.layout import Layout
 from hw2core.pipeline.dvc_files import repair_dvc_files
 from hw2core.pipeline.execution import ATTEMPTS, Outcome, Run
 from hw2core.pipeline.repository import Repository, one_line
-from hw2core.pipeline.run_lock import Interrupted, only_run, signals_raise
+from hw2core.pipeline.run_lock import only_run, signals_raise
 from hw2core.pipeline.slots import assign_gpus, count_slots, visible_gpus
 from hw2core.pipeline.targets import select
 from hw2core.settings.models import Engine

@@ -1,6 +1,7 @@
 """How many stages run in parallel, and on which GPUs."""
 
 import os
+import re
 import subprocess
 
 from hw2core.errors import UserError
@@ -15,9 +16,9 @@ def count_slots(jobs: str, threads: int, gpus: list[str]) -> int:
     """
     if jobs == "auto":
         return len(gpus) or max(1, usable_cores() // threads)
-    if jobs.isdecimal() and int(jobs) >= 1:
+    if re.fullmatch("0*[1-9][0-9]{0,3}", jobs):
         return int(jobs)
-    raise UserError(f"--jobs: must be auto or a number of stages, 1 or more, not {jobs!r}")
+    raise UserError(f"--jobs: must be auto or a number of stages from 1 to 9999, not {jobs!r}")
 
 
 def visible_gpus() -> list[str]:

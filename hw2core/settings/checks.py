@@ -1,5 +1,6 @@
 """Checks between keys of params.yaml. They read the raw values, so that one wrong type elsewhere does not hide them."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,7 +42,8 @@ def repetitions(raw: Raw) -> Iterator[str]:
             holder = section(holder, parent)
         values = holder.get(key)
         if isinstance(values, list):
-            for value in sorted({str(v) for v in values if values.count(v) > 1}):
+            counts = Counter(v if isinstance(v, str | int | float) else repr(v) for v in values)
+            for value in sorted({str(v) for v, count in counts.items() if count > 1}):
                 yield f"{path}: {value} is listed twice"
 
 

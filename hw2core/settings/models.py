@@ -119,9 +119,9 @@ class Evaluation(Section):
 class GeneratorSeeds(Section):
     """The seeds that generators are trained with, by the list that names them."""
 
-    gans: list[Seed] = Field(min_length=1)
-    autoencoders: list[Seed] = Field(min_length=1)
-    conditional: list[Seed] = Field(min_length=1)
+    gans: list[Seed] = Field(min_length=1, max_length=1000)
+    autoencoders: list[Seed] = Field(min_length=1, max_length=1000)
+    conditional: list[Seed] = Field(min_length=1, max_length=1000)
 
     @model_validator(mode="before")
     @classmethod
@@ -144,7 +144,7 @@ class Report(Section):
 
 
 class Params(Systems):
-    seeds: list[Seed] = Field(min_length=1)
+    seeds: list[Seed] = Field(min_length=1, max_length=1000)
     engine: Engine
     data: Data
     pairs: dict[str, Pair]

@@ -16,11 +16,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedSeq
-from ruamel.yaml.error import YAMLError
 
 from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.layout import Layout
+from hw2core.settings.parsing import parse_yaml
 from hw2core.settings.validation import validate
 from hw2core.settings.yaml import read_yaml, write_yaml
 
@@ -68,7 +68,7 @@ def list_profiles(layout: Layout) -> list[str]:
     """Return a line for each profile: its name and the first line of its comment."""
     about = {DEFAULT: "The params.yaml of the last commit."}  # the only one that is no file
     for path in sorted(layout.profiles.glob("*.yaml")):
-        first, *_ = [*path.read_text(encoding="utf-8").splitlines(), ""]
+        first, *_ = [*path.read_text(encoding="utf-8", errors="replace").splitlines(), ""]
         about[path.stem] = first.lstrip("# ") if first.startswith("#") else ""
     width = max(map(len, about))
     return [f"{name:{width}}  {line}".rstrip() for name, line in about.items()]
@@ -121,10 +121,10 @@ def choose_source(params: Any) -> None:
 
 
 def read_profile(layout: Layout, name: str) -> dict[str, Any]:
-    path = layout.profiles / f"{name}.yaml"
-    if "/" in name or not path.is_file():
-        known = ", ".join(sorted(file.stem for file in layout.profiles.glob("*.yaml")))
-        raise UserError(f"unknown profile {name}; profiles/ has: {known}")
+    known = {path.stem: path for path in sorted(layout.profiles.glob("*.yaml"))}
+    if name not in known:
+        raise UserError(f"unknown profile {name}; profiles/ has: {', '.join(known)}")
+    path = known[name]
     overlay = read_yaml(path)
     if not isinstance(overlay, dict):
         raise UserError(f"profiles/{path.name}: holds no keys")
@@ -187,8 +187,8 @@ def set_list(section: Any, key: str, values: list[Any]) -> None:
 
 
 def parse(content: bytes) -> Any:
-    """Read YAML as plain dicts, lists and scalars."""
-    return YAML(typ="safe", pure=True).load(content.decode())
+    """Read params as plain dicts, lists and scalars."""
+    return parse_yaml(content, "params.yaml")
 
 
 def differences(before: Any, after: Any, path: Key = ()) -> Iterator[tuple[Key, Any, Any]]:
@@ -206,7 +206,7 @@ def describe_changes(before: bytes, after: bytes) -> list[str]:
     """Return a line for each changed value: key, old value, new value."""
     try:
         old_params = parse(before)
-    except (ValueError, YAMLError):
+    except UserError:
         old_params = None
     if not isinstance(old_params, dict):
         return ["params.yaml: was not readable; it is replaced by that of the last commit"]

@@ -13,6 +13,8 @@ from hw2core.settings.models import Params
 from hw2core.settings.renamed import new_name
 from hw2core.settings.yaml import read_yaml
 
+SHOWN = 30  # problems
+
 
 def load_params(path: Path) -> Params:
     """The validated params of `path`, or a UserError that lists every problem."""
@@ -30,7 +32,9 @@ def validate(raw: Any, name: str) -> Params:
         problems = describe_all(error, Params) + problems
     if params is None or problems:
         # A quoted value may hold line breaks, but a problem is one line.
-        raise UserError("\n".join(f"{name}: {' '.join(problem.split())}" for problem in problems))
+        lines = [f"{name}: {' '.join(problem.split())}" for problem in problems[:SHOWN]]
+        more = [f"{name}: and {len(problems) - SHOWN} more problems"] if len(problems) > SHOWN else []
+        raise UserError("\n".join(lines + more))
     return params
 
 

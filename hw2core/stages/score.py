@@ -24,8 +24,10 @@ def score(predictions: str, labels: str) -> None:
 
 def read_labels(path: Path, problems: Problems) -> dict[str, int]:
     """The label of each image that a table names."""
-    if not path.is_file():
+    if not path.exists():
         raise UserError(f"{path}: no such file")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, not a csv")
     table = read_table(Folder(str(path.parent), [path.name]), path.name, problems)
     if table is None:
         return {}

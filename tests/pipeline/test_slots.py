@@ -11,7 +11,7 @@ from hw2core.pipeline.slots import assign_gpus, count_slots, visible_gpus
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "two", "", "1.5"])
 def test_jobs_is_auto_or_a_positive_number(jobs: str) -> None:
-    with pytest.raises(UserError, match=r"^--jobs: must be auto or a number of stages, 1 or more, not '"):
+    with pytest.raises(UserError, match=r"^--jobs: must be auto or a number of stages from 1 to 9999, not '"):
         count_slots(jobs, threads=1, gpus=[])
 
 
