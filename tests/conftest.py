@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[1]
 
 # The same examples at every run and on every machine, however slow it is.
 settings.register_profile("hw2core", derandomize=True, deadline=None, max_examples=50)
+# By hand: other examples each time, and many of them. bench/fuzz.py runs it for a given time.
+settings.register_profile("long", deadline=None, max_examples=2000, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "hw2core"))
 
 # Small networks are slower on several threads than on one, and tests compute the same on every processor with AVX2.

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from hw2core.engine.device import to_device
+from hw2core.engine.numerics import constant
 from hw2core.engine.randomness import generator
 
 MIN_CONTRAST = (
@@ -26,7 +28,7 @@ def color_jitter(images: Tensor, *names: str | int) -> Tensor:
     `names` determine the random colors.
     """
     colors = torch.rand((len(images), 3, 2), generator=generator(*names)) * 2 - 1
-    ink, paper = colors.to(images.device).unbind(-1)
+    ink, paper = to_device(colors, images.device).unbind(-1)
     # Where the contrast is too low, move the ink 3/4 of the way to black or white, whichever is farther.
     difference = (ink - paper).mean(1, keepdim=True)
     side = torch.where(paper.mean(1, keepdim=True) > 0, -1.0, 1.0)
@@ -85,7 +87,7 @@ def recolor(images: Tensor) -> Tensor:
 
 def blur_or_sharpen(images: Tensor) -> Tensor:
     """Interpolate each image towards its blurred version, or extrapolate away from it."""
-    line = torch.tensor([1.0, 4.0, 6.0, 4.0, 1.0], device=images.device) / 16
+    line = constant((1.0, 4.0, 6.0, 4.0, 1.0), images) / 16
     kernel = torch.outer(line, line).expand(images.shape[1], 1, 5, 5)
     blurred = F.conv2d(F.pad(images, (2, 2, 2, 2), mode="replicate"), kernel, groups=images.shape[1])
     # In mixed precision the convolution returns bfloat16.

@@ -47,6 +47,13 @@ class Device:
         )
 
 
+def to_device(tensor: Tensor, kind: torch.device) -> Tensor:
+    """A tensor of the CPU on a device, which copies it from pinned memory while it computes on."""
+    if kind.type != "cuda":
+        return tensor.to(kind)
+    return tensor.pin_memory().to(kind, non_blocking=True)
+
+
 def choose_device(engine: Engine) -> Device:
     """The device that params name. Sets the threads and the determinism of this process, which results depend on."""
     found = torch.cuda.is_available()

@@ -1,6 +1,5 @@
 """The format of data/ready: per split one uint8 array of images and one of labels, memory-mapped, and an about.json."""
 
-import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -12,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw2core.errors import UserError
-from hw2core.files import new_folder, write_array
+from hw2core.files import new_folder, sha256_of, write_array
+from hw2core.settings.parsing import MAX_JSON, parse_json, read_bounded
 
 SPLITS = ("train", "test")
 UNKNOWN = 255  # the value of an attribute that is not annotated
@@ -52,8 +52,8 @@ def write(folder: Path, data: ImageData, facts: dict[str, Any]) -> None:
         for name, split in data.splits.items():
             for part, array in (("images", split.images), ("labels", split.labels)):
                 path = draft / f"{name}_{part}.npy"
-                write_array(path, np.ascontiguousarray(array, dtype=np.uint8))
-                checksums[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+                write_array(path, np.asarray(array, dtype=np.uint8))
+                checksums[path.name] = sha256_of(path)
             counts[name] = {"images": len(split), **count(split, data.attributes)}
         if data.attributes is None:
             labels = np.concatenate([split.labels for split in data.splits.values()])
@@ -76,7 +76,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     """The about.json of a dataset."""
     path = folder / "about.json"
     try:
-        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        about: dict[str, Any] = parse_json(read_bounded(path, MAX_JSON), path.name)
         for split in SPLITS:
             int(about["counts"][split]["images"])
         kind = about["attributes"] if "attributes" in about else about["classes"]
@@ -84,7 +84,7 @@ def read_about(folder: Path) -> dict[str, Any]:
             raise TypeError
     except FileNotFoundError:
         raise UserError(f"{relative_path(folder)}: not made yet; `hw2 repro` makes it") from None
-    except (ValueError, KeyError, TypeError):
+    except (UserError, ValueError, KeyError, TypeError):
         raise damaged(path, "not a valid about.json") from None
     return about
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from hw2core.errors import UserError
 from hw2core.files import write_whole
+from hw2core.settings.parsing import MAX_JSON, parse_json, read_bounded
 
 Row = dict[str, Any]
 
@@ -78,11 +79,13 @@ def load_weights(networks: nn.Module, path: Path, name: str) -> None:
 
 def read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = read_bounded(path, MAX_JSON)
     except FileNotFoundError:
         raise UserError(f"{path}: not there; its stage has not run") from None
-    except ValueError:
-        raise UserError(f"{path}: not readable as JSON; run its stage again") from None
+    try:
+        return parse_json(content, str(path))
+    except UserError as error:
+        raise UserError(f"{error}; run its stage again") from None
 
 
 def rounded(value: Any) -> Any:

@@ -5,6 +5,7 @@ averaged weights, checkpoints, histories and progress.
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,11 +16,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hw2core.engine.device import Device
+from hw2core.engine.finite import FiniteCheck, check_weights
+from hw2core.engine.interruption import interruption_noted
 from hw2core.engine.journal import Row
 from hw2core.engine.randomness import seed_torch
 from hw2core.engine.resume import Checkpoint
 from hw2core.engine.system import Batch, System
-from hw2core.errors import UserError
+from hw2core.errors import Interrupted
 from hw2core.progress import Progress
 from hw2core.settings.systems import Training
 
@@ -58,7 +61,8 @@ def train(
 ) -> Trained:
     """Train `system` on the batches `batch_at(k)`, from its checkpoint if there is one.
 
-    `names` identifies the training, for its random numbers and its progress display.
+    `names` identifies the training, for its random numbers and its progress display. Ctrl-C and SIGTERM end it after a
+    step, with a checkpoint.
     """
     device.place(system.networks)
     averaged = average(system.networks, settings.ema_decay)
@@ -70,33 +74,46 @@ def train(
     if (state := checkpoint.load()) is not None:
         restore(state, system, averaged, run)
     progress = Progress(" ".join(map(str, names)), settings.steps, run.step)
+    check = FiniteCheck(names)
     system.networks.train()
-    for k in range(run.step, settings.steps):
-        set_learning_rates(system, settings, k)
-        seed_torch(*names, "step", k)
-        with device.autocast():
-            losses = system.step(batch_at(k), k)
-        run.window.append({name: loss.detach() for name, loss in losses.items()})
-        if averaged is not None:
-            averaged.update_parameters(system.networks)
-        run.step = k + 1
-        finished = run.step == settings.steps
-        if run.step % watch.every == 0 or finished:
-            row = {"step": run.step, "lr": learning_rate(system), **mean_losses(run, names)}
-            with evaluation_mode(system.networks, averaged):
-                row |= watch.evaluate(run.step)
-                run.history.append(row)
-                if watch.selects and (run.best is None or row[watch.selects] > run.best):
-                    run.best, run.chosen_step = row[watch.selects], run.step
-                    run.chosen = copy(system.networks)
-        if run.step % checkpoint_every == 0 or finished:
-            check_finite(run, names)
-            check_weights(system.networks, run.step, names)
-            checkpoint.save(snapshot(system, averaged, run))
-        progress.step(k)
+    with interruption_noted() as interruption:
+        for k in range(run.step, settings.steps):
+            set_learning_rates(system, settings, k)
+            seed_torch(*names, "step", k)
+            batch = batch_at(k)
+            with device.autocast():
+                losses = system.step(batch, k)
+            check.see(k + 1, losses, system.grad_norms, batch)
+            run.window.append({name: loss.detach() for name, loss in losses.items()})
+            if averaged is not None:
+                averaged.update_parameters(system.networks)
+            run.step = k + 1
+            finished = run.step == settings.steps
+            if run.step % watch.every == 0 or finished:
+                check.wait()
+                log(run, system, averaged, watch)
+            if run.step % checkpoint_every == 0 or finished or interruption.number:
+                check.wait()
+                check_weights(system.networks, run.step, names)
+                checkpoint.save(snapshot(system, averaged, run))
+            if interruption.number and not finished:
+                print(f"{' '.join(map(str, names))}: stopped after step {run.step}", file=sys.stderr)
+                raise Interrupted(interruption.number)
+            progress.step(k)
     progress.close()
     with evaluation_mode(system.networks, averaged):
         return Trained(copy(system.networks), run.chosen, run.chosen_step, run.history)
+
+
+def log(run: "Run", system: System, averaged: AveragedModel | None, watch: Watch) -> None:
+    """Add a row to the history, and choose the step if it is the best so far."""
+    row = {"step": run.step, "lr": learning_rate(system), **mean_losses(run)}
+    with evaluation_mode(system.networks, averaged):
+        row |= watch.evaluate(run.step)
+        run.history.append(row)
+        if watch.selects and (run.best is None or row[watch.selects] > run.best):
+            run.best, run.chosen_step = row[watch.selects], run.step
+            run.chosen = copy(system.networks)
 
 
 def forget_casts(*_: object) -> None:
@@ -200,36 +217,10 @@ def lr_factor(settings: Training, k: int) -> float:
             return (1 + math.cos(math.pi * progress)) / 2
 
 
-def mean_losses(run: Run, names: tuple[str | int, ...]) -> dict[str, float]:
+def mean_losses(run: Run) -> dict[str, float]:
     """The losses since the last row of the history, averaged. Synchronizes with the device."""
-    check_finite(run, names)
     means = {
         name: torch.stack([losses[name] for losses in run.window]).mean().item() for name in run.window[0]
     }
     run.window = []
     return means
-
-
-def check_finite(run: Run, names: tuple[str | int, ...]) -> None:
-    """Raise an error at a loss that is not finite, before a checkpoint is written."""
-    first = run.step - len(run.window)
-    for name in run.window[0] if run.window else ():
-        values = torch.stack([losses[name] for losses in run.window])
-        wrong = (~values.isfinite()).nonzero()
-        if len(wrong):
-            at = int(wrong[0])
-            raise diverged(names, f"{name} is {values[at].item()} at step {first + at + 1}")
-
-
-def check_weights(networks: nn.ModuleDict, step: int, names: tuple[str | int, ...]) -> None:
-    """Raise an error at weights that are not finite: the last update can spoil them after a finite loss."""
-    for name, tensor in networks.state_dict().items():
-        if not tensor.isfinite().all():
-            raise diverged(names, f"{name} is not finite after step {step}")
-
-
-def diverged(names: tuple[str | int, ...], what: str) -> UserError:
-    return UserError(
-        f"{' '.join(map(str, names))}: {what}; no checkpoint was written of it; a lower lr, or precision fp32, "
-        "may help"
-    )

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from hw2core.files import write_whole
 
-FORMAT = 1
+FORMAT = 2
 TENSOR = "__tensor__"
 
 
@@ -48,18 +48,21 @@ class Checkpoint:
         """Replace the saved state. Whenever the process dies, the old or the new one is complete on disk."""
         tensors: dict[str, Tensor] = {}
         tree = json.dumps(_pack(state, tensors))
-        write_whole(self.path, save(tensors, metadata={"state": tree}))
+        write_whole(self.path, save(tensors, metadata={"state": tree, "sha256": _checksum(tree, tensors)}))
 
     def load(self) -> dict[str, Any] | None:
         """The saved state with its tensors on the CPU; None if there is no readable one."""
         try:
             with safe_open(self.path, framework="pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                state: dict[str, Any] = _unpack(json.loads(file.metadata()["state"]), tensors)
+                tree, checksum = file.metadata()["state"], file.metadata()["sha256"]
+                if checksum != _checksum(tree, tensors):
+                    raise ValueError("its checksum is wrong")
+                state: dict[str, Any] = _unpack(json.loads(tree), tensors)
                 return state
         except FileNotFoundError:
             return None
-        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # a damaged file can raise almost anything
             print(
                 f"{self.path}: not a readable checkpoint ({error}); training starts from step 0",
                 file=sys.stderr,
@@ -70,6 +73,15 @@ class Checkpoint:
 def forget(folder: Path) -> None:
     """Remove the checkpoints of a stage that has finished."""
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _checksum(tree: str, tensors: dict[str, Tensor]) -> str:
+    """Of all that a checkpoint holds: training must not go on from bits that have changed on the disk."""
+    digest = hashlib.sha256(tree.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _pack(node: Any, tensors: dict[str, Tensor]) -> Any:

@@ -26,6 +26,11 @@ class System(ABC):
         """By name. Created when first asked for, since a system that only predicts needs none."""
         return {"all": adam(self.networks, self.settings, self.settings.lr)}
 
+    @cached_property
+    def grad_norms(self) -> dict[str, Tensor]:
+        """The norms of the last gradients, by optimizer."""
+        return {}
+
     @abstractmethod
     def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
         """Train on the batch of step `k`: forward, backward, update. Returns the losses to be logged."""
@@ -40,7 +45,9 @@ class System(ABC):
         optimizer.zero_grad()
         loss.backward(inputs=weights)
         optimizer.step()
-        return nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+        norm = nn.utils.get_total_norm([weight.grad for weight in weights if weight.grad is not None])
+        self.grad_norms[name] = norm
+        return norm
 
     @property
     def device(self) -> torch.device:

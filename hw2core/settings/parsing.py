@@ -36,11 +36,8 @@ class TooLargeError(ValueError):
 
 def read_bounded(path: Path, limit: int) -> bytes:
     """The content of a file, or as much of it as shows that it is too long. A pipe can have no end."""
-    try:
-        with path.open("rb") as file:
-            return file.read(limit + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"{path}: no such file") from None
+    with path.open("rb") as file:
+        return file.read(limit + 1)
 
 
 def parse_yaml(content: bytes, name: str) -> Any:

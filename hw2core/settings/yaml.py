@@ -5,12 +5,17 @@ from typing import IO, Any
 
 from ruamel.yaml import YAML
 
+from hw2core.errors import UserError
 from hw2core.settings.parsing import MAX_YAML, parse_yaml, read_bounded
 
 
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file as plain dicts, lists and scalars."""
-    return parse_yaml(read_bounded(path, MAX_YAML), path.name)
+    try:
+        content = read_bounded(path, MAX_YAML)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    return parse_yaml(content, path.name)
 
 
 def write_yaml(value: Any, file: IO[str]) -> None:

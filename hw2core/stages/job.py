@@ -1,9 +1,14 @@
 """One training as a stage runs it: a system, one seed of it, and the files that it leaves."""
 
-from collections.abc import Callable, Mapping
+import resource
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+import torch
 
 from hw2core.engine import journal, resume
 from hw2core.engine.device import Device
@@ -11,6 +16,7 @@ from hw2core.engine.images import read_about
 from hw2core.engine.loop import Trained, Watch, train
 from hw2core.engine.randomness import seed_torch
 from hw2core.engine.system import Batch, System
+from hw2core.errors import UserError
 from hw2core.layout import Layout
 from hw2core.settings.models import Engine
 from hw2core.settings.systems import Training
@@ -46,22 +52,35 @@ class Job(Generic[S]):
         """What its random numbers depend on."""
         return (self.stage, self.item, f"seed {self.seed}")
 
+    @property
+    def title(self) -> str:
+        return " ".join(map(str, self.names))
+
+    @property
+    def section(self) -> str:
+        """Where params have its settings."""
+        kind = self.stage.removeprefix("train_")
+        by_item = {"gan": self.item, "autoencoder": self.item, "acgan": f"acgan.{self.item}"}
+        return by_item.get(kind, kind)
+
 
 def run(job: Job[S], engine: Engine, layout: Layout, device: Device) -> None:
     """Train, from a checkpoint if there is one, and write weights, history, networks and metrics."""
     scratch = checkpoint_folder(job, engine, layout, device)
     seed_torch(*job.names, "initial weights")
     system = job.build()
-    trained = train(
-        system,
-        job.batches((*job.names, "order")),
-        job.settings,
-        Watch(engine.evaluate_every, lambda step: job.evaluate(system, step, scratch), job.selects),
-        device,
-        resume.Checkpoint(scratch / "checkpoint.safetensors"),
-        engine.checkpoint_every,
-        job.names,
-    )
+    with memory_errors(job):
+        trained = train(
+            system,
+            job.batches((*job.names, "order")),
+            job.settings,
+            Watch(engine.evaluate_every, lambda step: job.evaluate(system, step, scratch), job.selects),
+            device,
+            resume.Checkpoint(scratch / "checkpoint.safetensors"),
+            engine.checkpoint_every,
+            job.names,
+        )
+    print(f"{job.title}: peak memory {peak_memory(device)}", file=sys.stderr)
     states = {"last": trained.last} | ({"chosen": trained.chosen} if trained.chosen else {})
     about = {"stage": job.stage, "item": job.item, "seed": job.seed, "settings": job.settings.trained_by()}
     journal.write_model(layout.model(job.stage, job.item, job.seed), states, about | dict(job.facts))
@@ -83,6 +102,32 @@ def run(job: Job[S], engine: Engine, layout: Layout, device: Device) -> None:
         },
     )
     resume.forget(scratch)
+
+
+@contextmanager
+def memory_errors(job: Job[S]) -> Iterator[None]:
+    """Say which param takes less memory, if there is too little of it."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # torch has a class for a GPU's memory alone.
+        on_cpu = isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error)
+        if not on_cpu and not isinstance(error, torch.OutOfMemoryError):
+            raise
+        where = "memory" if on_cpu else "the memory of the GPU"
+        raise UserError(
+            f"{job.title}: does not fit into {where}; lower {job.section}.batch, which is {job.settings.batch}, or run "
+            "fewer stages in parallel"
+        ) from None
+
+
+def peak_memory(device: Device) -> str:
+    """The largest memory that this process has used."""
+    unit = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+    used = f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6:.0f} MB"
+    if device.kind.type == "cuda":
+        used += f", of the GPU {torch.cuda.max_memory_allocated() / 1e6:.0f} MB"
+    return used
 
 
 def checkpoint_folder(job: Job[S], engine: Engine, layout: Layout, device: Device) -> Path:

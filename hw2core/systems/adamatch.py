@@ -92,7 +92,7 @@ class Adamatch(Predictor):
         """The class distribution that the target is assumed to have: the source's mean prediction, or uniform."""
         if self.settings.label_prior == "source":
             return source.mean(0)
-        return source.new_tensor(1 / source.shape[1])
+        return source.new_full((), 1 / source.shape[1])
 
     def mu(self, k: int) -> float:
         """The warm-up of the target loss: from 0 to 1 over the first half of training."""

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.optimizer import Optimizer
 
+from hw2core.engine.device import to_device
 from hw2core.engine.numerics import exact_sqrt
 from hw2core.engine.system import Batch
 from hw2core.settings.systems import Ddpm as Settings
@@ -68,7 +69,7 @@ class Ddpm(Generator):
     def alpha_bar(self, t: Tensor) -> Tensor:
         """alpha_bar_t of time steps (n,), as (n, 1, 1, 1)."""
         if self.table.device != t.device:
-            self.table = self.table.to(t.device)
+            self.table = to_device(self.table, t.device)
         return self.table[t][:, None, None, None]
 
     def add_noise(self, x_0: Tensor, eps: Tensor, alpha_bar_t: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from hw2core.engine.numerics import constant
+
 
 def widths(size: int, width: int, max_channels: int) -> list[int]:
     """The channels at `size`, `size` / 2 and so on down to 4x4: `width`, doubled at each half, at most `max_channels`."""
@@ -59,7 +61,7 @@ def spectrally_normalize(network: nn.Module) -> None:
 
 def blur(images: Tensor) -> Tensor:
     """Filter with [1, 2, 1] / 4 in both directions."""
-    line = torch.tensor([0.25, 0.5, 0.25], device=images.device, dtype=images.dtype)
+    line = constant((0.25, 0.5, 0.25), images)
     kernel = torch.outer(line, line).expand(images.shape[1], 1, 3, 3)
     return F.conv2d(images, kernel, padding=1, groups=images.shape[1])
 

@@ -1,11 +1,15 @@
 """The training order: every epoch is a permutation, and every batch depends on the step alone."""
 
+import mmap
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hw2core.engine import batches as module
 from hw2core.engine.batches import ImageSet, Shuffle, resident
 from hw2core.engine.device import Device
 from hw2core.engine.images import Split
@@ -91,3 +95,31 @@ def test_resident_images_are_a_copy() -> None:
     images = resident(split, CPU)
     split.images[:] = 255
     assert (images.images == 0).all()
+
+
+def test_a_set_that_does_not_fit_is_read_from_its_file_with_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (50, 40, 40, 3), dtype=np.uint8)
+    np.save(tmp_path / "images.npy", pixels)
+    images = np.lib.format.open_memmap(tmp_path / "images.npy", mode="r")
+    split = Split(images, np.arange(50, dtype=np.uint8))
+    monkeypatch.setattr(module, "RELEASE_EVERY", 3 * images[0].nbytes)
+    whole = resident(split, CPU)
+    monkeypatch.setattr(module, "MAX_RESIDENT", images.nbytes - 1)
+    mapped = resident(split, CPU)
+    assert whole.pages is None
+    assert mapped.pages is not None
+    for one, other in zip(
+        (whole, *whole.divide(7), whole.first(9)), (mapped, *mapped.divide(7), mapped.first(9)), strict=True
+    ):
+        for k in range(12):
+            for expected, found in zip(Shuffle(one, 6, "a").at(k), Shuffle(other, 6, "a").at(k), strict=True):
+                assert torch.equal(expected, found)
+    assert isinstance(mapped.pages.map, mmap.mmap)
+
+
+def test_an_array_in_memory_is_copied_however_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_RESIDENT", 0)
+    split = Split(np.zeros((2, 4, 4, 3), np.uint8), np.zeros(2, np.uint8))
+    assert resident(split, CPU).pages is None

@@ -1,6 +1,7 @@
 """The training loop: what it trains, watches and saves is the same whether or not it was interrupted."""
 
 import math
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from hw2core.engine.loop import Trained, Watch, average, evaluation_mode, lr_fac
 from hw2core.engine.randomness import generator, seed_torch
 from hw2core.engine.resume import Checkpoint
 from hw2core.engine.system import Batch, System
-from hw2core.errors import UserError
+from hw2core.errors import Interrupted, UserError
 from hw2core.settings.systems import Training
 
 CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="cpu")
@@ -309,6 +310,93 @@ def test_weights_that_are_no_numbers_get_into_no_checkpoint(tmp_path: Path) -> N
 def test_weights_that_are_no_numbers_are_no_result(tmp_path: Path) -> None:
     with pytest.raises(UserError):
         run(tmp_path, settings(), Breaking(settings(), at=STEPS))
+
+
+def test_a_gradient_that_is_no_number_is_named_at_its_step(tmp_path: Path) -> None:
+    class Steep(Small):
+        """Its loss is a number whose gradient is none."""
+
+        def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
+            loss = super().step(batch, k)["loss"]
+            weight = self.networks["head"].weight
+            if k == 2:
+                self.descend("head", (0 * weight).abs().sqrt().sum())  # the slope of a root at 0 times 0
+            return {"loss": loss}
+
+    with pytest.raises(UserError, match="the gradient of head is nan at step 3"):
+        run(tmp_path, settings(), Steep(settings()))
+
+
+@pytest.mark.parametrize("k", [0, 5])
+def test_data_that_is_no_number_is_named_at_its_step(tmp_path: Path, k: int) -> None:
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        images, labels = batch_at(step)
+        return (images * math.nan if step == k else images), labels
+
+    with pytest.raises(UserError, match=f"loss is nan at step {k + 1}, and so is a number of its batch"):
+        run(tmp_path, settings(), batches=batches)
+
+
+def test_weights_that_are_no_numbers_show_in_the_next_loss(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="loss is nan at step 3"):
+        run(tmp_path, settings(), Breaking(settings(), at=2))
+
+
+# --- signals -------------------------------------------------------------------------------------------------
+
+
+class Signaled(Small):
+    """A signal reaches the process during step `at`, counted from 1."""
+
+    def __init__(self, settings: Training, at: int, number: int) -> None:
+        super().__init__(settings)
+        self.at, self.number = at, number
+
+    def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
+        if k + 1 == self.at:
+            signal.raise_signal(self.number)
+        return super().step(batch, k)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("at", [1, 4, 5, 10])
+def test_a_signal_ends_the_step_and_leaves_a_checkpoint(tmp_path: Path, number: int, at: int) -> None:
+    options = settings()
+    handler = signal.getsignal(number)
+    with pytest.raises(Interrupted) as end:
+        run(tmp_path / "state", options, Signaled(options, at, number))
+    assert end.value.number == number
+    assert signal.getsignal(number) is handler
+    state = Checkpoint(tmp_path / "state" / "state").load()
+    assert state is not None
+    assert state["run"]["step"] == at
+    assert same(run(tmp_path / "state", options)[0], run(tmp_path / "whole", options)[0])
+
+
+def test_a_signal_in_the_last_step_lets_the_training_end(tmp_path: Path) -> None:
+    options = settings()
+    ended, _ = run(tmp_path / "one", options, Signaled(options, STEPS, signal.SIGTERM))
+    assert same(ended, run(tmp_path / "other", options)[0])
+
+
+@pytest.mark.parametrize(
+    "second", [signal.SIGINT, signal.SIGALRM], ids=["a second signal", "the time of grace"]
+)
+def test_a_step_that_does_not_end_is_broken_off(tmp_path: Path, second: int) -> None:
+    class Endless(Signaled):
+        def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
+            losses = super().step(batch, k)
+            if k + 1 == self.at:
+                assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+                signal.raise_signal(second)
+            return losses
+
+    with pytest.raises(Interrupted):
+        run(tmp_path, settings(), Endless(settings(), 5, signal.SIGINT))
+    state = Checkpoint(tmp_path / "state").load()
+    assert state is not None
+    assert state["run"]["step"] == CHECKPOINT_EVERY
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 # --- watching ------------------------------------------------------------------------------------------------

@@ -157,9 +157,10 @@ def test_a_checkpoint_with_a_wrong_byte_is_read_or_refused_and_no_error(
 ) -> None:
     path = tmp_path / "state"
     content = bytearray(saved(path))
+    expected = repr(Checkpoint(path).load())
     content[at % len(content)] = byte
     path.write_bytes(content)
-    assert isinstance(Checkpoint(path).load(), dict | None)
+    assert repr(Checkpoint(path).load()) in (expected, "None")
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage" * 9, b"\x80\x04\x95pickled"])

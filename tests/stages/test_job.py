@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -285,6 +286,54 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint_and_no_result
         run(make_job(params, fails_at=5), params, layout, device)
     assert not results(layout)
     assert resumes(make_job(params), params, layout, device, capsys)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (MemoryError(), "does not fit into memory"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: not enough memory"),
+            "into memory",
+        ),
+        (torch.OutOfMemoryError("CUDA out of memory"), "does not fit into the memory of the GPU"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+@pytest.mark.parametrize(
+    ("stage", "item", "section"),
+    [
+        ("train_classifier", "usps", "classifier"),
+        ("train_gan", "dcgan4", "dcgan4"),
+        ("train_acgan", "faces", "acgan.faces"),
+        ("train_ddpm", "digits", "ddpm"),
+    ],
+)
+def test_without_enough_memory_the_param_to_lower_is_named(
+    params: Params, error: Exception, said: str, stage: str, item: str, section: str
+) -> None:
+    the_job = make_job(params, stage=stage, item=item)
+    with (
+        pytest.raises(UserError, match=f"{said}; lower {section}.batch, which is {params.classifier.batch}"),
+        job.memory_errors(the_job),
+    ):
+        raise error
+
+
+def test_other_errors_are_not_taken_for_a_lack_of_memory(params: Params) -> None:
+    with pytest.raises(RuntimeError, match="shapes"), job.memory_errors(make_job(params)):
+        raise RuntimeError("shapes differ")
+
+
+def test_the_peak_memory_is_in_the_log(
+    params: Params, layout: Layout, device: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(make_job(params), params, layout, device)
+    found = re.search(
+        r"^train_line points seed 0: peak memory (\d+) MB$", capsys.readouterr().err, re.MULTILINE
+    )
+    assert found
+    assert 50 < int(found[1]) < 50_000
 
 
 KILL_AND_START_AGAIN = """

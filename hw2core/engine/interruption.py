@@ -1,0 +1,44 @@
+"""Ctrl-C, SIGTERM and SIGHUP during a training: its step ends, a checkpoint is written, and the process ends soon."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from hw2core.errors import Interrupted
+
+GRACE = 4.0  # seconds after which a step is broken off
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interruption:
+    """The signal that has arrived, if one has."""
+
+    number: int | None = None
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Note the first signal. A second one, or the end of the time of grace, ends the training at once."""
+        if self.number is not None:
+            raise Interrupted(self.number)
+        self.number = number
+        signal.setitimer(signal.ITIMER_REAL, GRACE)
+
+
+@contextmanager
+def interruption_noted() -> Iterator[Interruption]:
+    """Within, these signals are noted instead of ending the process. Signals reach the main thread alone."""
+    interruption = Interruption()
+    if threading.current_thread() is not threading.main_thread():
+        yield interruption
+        return
+    before = {number: signal.getsignal(number) for number in (*SIGNALS, signal.SIGALRM)}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # nohup ignores SIGHUP
+            signal.signal(number, interruption.note)
+    try:
+        yield interruption
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
