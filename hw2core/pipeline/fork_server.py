@@ -6,7 +6,8 @@ Importing torch takes seconds, as long as many stages. It runs one stage at a ti
 of JSON on its standard input and output. It imports a library of PRELOADED as soon as one stage has used it, never
 hw2core itself: each stage imports the code as it is on the disk.
 
-It ends when its input ends, that is with the process that started it, and ends its stage first.
+It ends when its input ends, that is with the process that started it, or by SIGTERM, and ends its stage first: by
+SIGTERM, after which a training writes a checkpoint.
 """
 
 import contextlib
@@ -39,6 +40,7 @@ PRELOADED = (
     *("scipy.linalg", "sklearn.linear_model", "sklearn.manifold", "torchvision", "matplotlib.figure"),
     "jinja2",
 )
+GRACE = 5.0  # seconds
 HW2 = ["python", "-m", "hw2core"]
 PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>
 
@@ -68,7 +70,8 @@ def serve() -> int:
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end)  # the end of a fork wakes up `select`
-    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     wanted: set[str] = set()
     for line in sys.stdin:
         request: Request = json.loads(line)
@@ -79,7 +82,8 @@ def serve() -> int:
         started = time.monotonic()
         if (child := os.fork()) == 0:
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
             for each in (answers, read_end, write_end, imports):
                 os.close(each)
             return run_stage(request, report)
@@ -101,20 +105,29 @@ def wait_for(child: int, wakeups: int) -> tuple[int, resource.struct_rusage]:
     """Wait for the end of a fork, and end it if the input ends first. Return its status and what it used."""
     while (ended := os.wait4(child, os.WNOHANG))[0] == 0:
         ready, _, _ = select.select([0, wakeups], [], [])
-        if wakeups in ready:
-            os.read(wakeups, 4096)
+        received = os.read(wakeups, 4096) if wakeups in ready else b""
         # No second request comes before the answer to the first: the input can only end.
-        elif 0 in ready:
-            end_group(child)
+        if 0 in ready or signal.SIGTERM in received:
+            stop(child, wakeups)
             sys.exit(1)
     end_group(child)  # what a stage has left running
     _, status, usage = ended
     return os.waitstatus_to_exitcode(status), usage
 
 
-def end_group(child: int) -> None:
+def stop(child: int, wakeups: int) -> None:
+    """End a stage, and kill it if it has not ended within the time of grace."""
+    end_group(child, signal.SIGTERM)
+    end = time.monotonic() + GRACE
+    while os.waitpid(child, os.WNOHANG)[0] == 0 and (left := end - time.monotonic()) > 0:
+        if select.select([wakeups], [], [], left)[0]:
+            os.read(wakeups, 4096)
+    end_group(child)
+
+
+def end_group(child: int, number: int = signal.SIGKILL) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child, signal.SIGKILL)
+        os.killpg(child, number)
 
 
 def run_stage(request: Request, report: int) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distributed import Worker, WorkerPlugin, get_worker
 
-from hw2core.pipeline.fork_server import Answer, Request
+from hw2core.pipeline.fork_server import GRACE, Answer, Request
 from hw2core.pipeline.transfer import Hashes
 from hw2core.progress import VARIABLE
 
@@ -71,12 +71,15 @@ class ForkServer:
         return answer
 
     def close(self) -> None:
-        """End it and its stage."""
+        """End it and its stage, which may write a checkpoint first."""
         assert self.process.stdin
         assert self.process.stdout
-        self.process.kill()
-        self.process.wait()
         self.process.stdin.close()
+        try:
+            self.process.wait(GRACE + 1)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         self.process.stdout.close()
 
 

@@ -139,3 +139,13 @@ def test_what_a_stage_leaves_running_ends_with_it(server: Any, tmp_path: Path) -
     ask(server, tmp_path, "sleep 600 & echo $! > pid")
     assert answer(server)["status"] == 0
     wait_until_gone(wait_for(tmp_path / "pid"))
+
+
+@pytest.mark.parametrize("by", ["the end of its input", "SIGTERM"])
+def test_a_stage_is_asked_to_end_before_it_is_killed(server: Any, tmp_path: Path, by: str) -> None:
+    ask(server, tmp_path, "trap 'echo 1 > asked; exit' TERM; echo $$ > pid; while :; do sleep 0.02; done")
+    stage = wait_for(tmp_path / "pid")
+    server.stdin.close() if by == "the end of its input" else server.terminate()
+    wait_until_gone(stage)
+    assert wait_for(tmp_path / "asked") == 1
+    assert server.wait(30) == 1
