@@ -1,0 +1,247 @@
+"""Whether a pipeline that is killed again and again gives the same results as one that is not.
+
+    python bench/faults.py [--per-stage 6] [--runs 20] [--profile smoke] [--jobs 2] [--seed 0]
+
+Clones the last commit of this repository and runs the whole pipeline once, unbroken. Then it breaks
+
+- each training, --per-stage times, in a clone: by SIGKILL, SIGTERM or SIGINT at a random moment, or by SIGKILL while its
+  checkpoint is written. The training is started again until it ends;
+- the whole pipeline, --runs times, in another clone: by SIGKILL to all its processes, SIGTERM or SIGINT at a random moment, or by
+  SIGKILL while dvc.lock is written.
+
+After each broken training, and after the broken pipeline, the hashes of all outputs must be those of the unbroken run. SIGTERM and
+SIGINT must end a process within 5 s, a training with a checkpoint. Prints the faults by kind; the exit status is 1 unless all were
+survived.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+from ruamel.yaml import YAML
+
+from hw2core.files import DRAFT
+from hw2core.pipeline import worker
+from hw2core.pipeline.worker import ForkServer
+
+ROOT = Path(__file__).parents[1]
+PROMPT = 5.0  # seconds in which a process ends by SIGTERM or SIGINT
+KINDS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGKILL while writing")
+Paths = list[Path]
+
+
+class Tally:
+    """The faults by kind, and how many of them were survived."""
+
+    def __init__(self) -> None:
+        self.injected: Counter[str] = Counter()
+        self.survived: Counter[str] = Counter()
+
+    def note(self, kind: str, survived: bool, what: str) -> None:
+        self.injected[kind] += 1
+        self.survived[kind] += survived
+        print(f"{'survived' if survived else 'LOST'}: {kind}: {what}", flush=True)
+
+    def report(self) -> bool:
+        for kind, count in sorted(self.injected.items()):
+            print(f"{kind:45} {count:4} injected {self.survived[kind]:4} survived")
+        total, survived = sum(self.injected.values()), sum(self.survived.values())
+        print(f"{'all':45} {total:4} injected {survived:4} survived")
+        return total == survived
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("--per-stage", type=int, default=6)
+    options.add_argument("--runs", type=int, default=20)
+    options.add_argument("--jobs", default="2")
+    options.add_argument("--profile", default="smoke", help="a profile to apply to the committed params.yaml")
+    options.add_argument("--seed", type=int, default=0, help="of the random moments")
+    given = options.parse_args()
+    rng, tally = random.Random(given.seed), Tally()
+    with tempfile.TemporaryDirectory() as folder:
+        # Both now, so that a commit during the runs does not make them differ.
+        whole, broken = (make_clone(Path(folder) / name, given.profile) for name in ("whole", "broken"))
+        seconds = run_to_the_end(whole, given.jobs)
+        print(f"unbroken: {seconds:.0f} s, dvc.lock {digest([whole / 'dvc.lock'])}", flush=True)
+        break_trainings(whole, given.per_stage, rng, tally)
+        if given.runs:
+            break_pipeline(whole, broken, given, seconds, rng, tally)
+    sys.exit(not tally.report())
+
+
+def make_clone(clone: Path, profile: str) -> Path:
+    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
+    # Without committed results, so that every stage runs.
+    (clone / "dvc.lock").unlink(missing_ok=True)
+    for folder in ("stages", "reports"):
+        shutil.rmtree(clone / folder, ignore_errors=True)
+    apply = [sys.executable, "-m", "hw2core", "profile", profile]
+    subprocess.run(apply, cwd=clone, check=True, stdout=subprocess.DEVNULL)
+    return clone
+
+
+def command(jobs: str) -> list[str]:
+    return [sys.executable, "-m", "hw2core", "repro", "--jobs", jobs]
+
+
+def run_to_the_end(clone: Path, jobs: str) -> float:
+    start = time.monotonic()
+    subprocess.run(command(jobs), cwd=clone, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - start
+
+
+def digest(paths: Paths) -> str:
+    """The SHA-256 of files, or of what they are missing."""
+    contents = [path.read_bytes() if path.is_file() else b"" for path in paths]
+    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
+
+
+# --- trainings ---------------------------------------------------------------------------------------------------
+
+
+def break_trainings(clone: Path, per_stage: int, rng: random.Random, tally: Tally) -> None:
+    """Break each training, one fault at a time, in a clone in which all have run."""
+    stages: dict[str, Any] = YAML(typ="safe").load((clone / "dvc.lock").read_text())["stages"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    server = ForkServer(clone, environment)
+    for name, stage in stages.items():
+        if not name.startswith("train_"):
+            continue
+        outs = [clone / out["path"] for out in stage["outs"]]
+        expected = digest(outs)
+        seconds = train(server, clone, stage["cmd"], outs)
+        for number in range(per_stage):
+            kind = KINDS[number % len(KINDS)]
+            what, prompt = break_training(server, clone, stage["cmd"], outs, kind, rng.uniform(0, seconds))
+            train(server, clone, stage["cmd"], [])
+            tally.note(f"training, {kind}", prompt and digest(outs) == expected, f"{name}, {what}")
+    server.close()
+
+
+def request(clone: Path, text: str) -> Any:
+    """What the fork server takes."""
+    log = clone / "runs" / "faults.log"
+    return {"command": text, "folder": str(clone), "log": str(log), "environment": dict(os.environ)}
+
+
+def train(server: ForkServer, clone: Path, text: str, outs: Paths) -> float:
+    """Run a training to its end, after removing its outputs. Returns the seconds that it took."""
+    for out in outs:
+        out.unlink(missing_ok=True)
+    answer = server.run(request(clone, text), lambda: None)
+    if answer["status"] != 0:
+        sys.exit((clone / "runs" / "faults.log").read_text())
+    return answer["seconds"]
+
+
+def break_training(
+    server: ForkServer, clone: Path, text: str, outs: Paths, kind: str, pause: float
+) -> tuple[str, bool]:
+    """Start a training and break it. Returns what happened, and whether it ended as promised."""
+    for out in outs:
+        out.unlink(missing_ok=True)
+    ended: list[float] = []
+    sent: list[float] = []
+    started = time.monotonic()
+
+    def writes() -> bool:
+        return any((clone / "runs").glob(f"train_*/**/.*{DRAFT}"))
+
+    def fault() -> None:
+        """Called every few milliseconds while it runs."""
+        late = time.monotonic() - started > pause
+        if not sent and (writes() if kind == KINDS[3] else late):
+            children = psutil.Process(server.process.pid).children()
+            if children:
+                children[0].send_signal(getattr(signal, kind.partition(" ")[0]))
+                sent.append(time.monotonic())
+
+    answer = run_with(server, request(clone, text), fault)
+    ended.append(time.monotonic())
+    if not sent or answer["status"] == 0:
+        return "it had ended before", True
+    took = ended[0] - sent[0]
+    in_log = (clone / "runs" / "faults.log").read_text().strip().splitlines()[-1:]
+    what = f"after {sent[0] - started:.2f} s, ended in {took:.2f} s, status {answer['status']} {in_log}"
+    return what, kind.startswith("SIGKILL") or took < PROMPT
+
+
+def run_with(server: ForkServer, what: Any, fault: Callable[[], None]) -> Any:
+    """Run a stage, and call `fault` often."""
+    tick, worker.TICK = worker.TICK, 0.002
+    try:
+        return server.run(what, fault)
+    finally:
+        worker.TICK = tick
+
+
+# --- the pipeline ------------------------------------------------------------------------------------------------
+
+
+def break_pipeline(
+    whole: Path, broken: Path, given: argparse.Namespace, seconds: float, rng: random.Random, tally: Tally
+) -> None:
+    """Break the whole pipeline again and again, then let it end."""
+    faults = []
+    for number in range(given.runs):
+        kind = KINDS[number % len(KINDS)]
+        # On average the faults are spread over the duration of a whole run.
+        what, prompt = break_run(broken, given.jobs, kind, rng.uniform(3, 2 * seconds / given.runs + 3))
+        faults.append((kind, what, prompt))
+        print(f"pipeline, {kind}: {what}", flush=True)
+    run_to_the_end(broken, given.jobs)
+    same = digest([whole / "dvc.lock"]) == digest([broken / "dvc.lock"])
+    left = [str(path) for path in broken.rglob(f".*{DRAFT}")]
+    print(f"drafts of killed writers that are left: {left or 'none'}")
+    for kind, what, prompt in faults:
+        tally.note(f"pipeline, {kind}", same and prompt, what)
+
+
+def break_run(clone: Path, jobs: str, kind: str, pause: float) -> tuple[str, bool]:
+    """Start the pipeline and break it. Returns what happened, and whether it ended as promised."""
+    process = subprocess.Popen(
+        command(jobs), cwd=clone, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    end = time.monotonic() + pause
+    lock = clone / "dvc.lock"
+    while process.poll() is None:
+        writing = kind == KINDS[3] and any(clone.glob(f".dvc.lock-*{DRAFT}"))
+        # The lock is written only now and then.
+        if writing or time.monotonic() > end + (60 if kind == KINDS[3] else 0):
+            break
+        time.sleep(0.0005 if kind == KINDS[3] else 0.02)
+    if process.poll() is not None:
+        return f"it had ended with status {process.returncode}", True
+    sent = time.monotonic()
+    if kind.startswith("SIGKILL"):
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        for member in family:
+            try:
+                member.kill()
+            except psutil.NoSuchProcess:
+                continue
+        psutil.wait_procs(family, timeout=30)
+        return f"{len(family)} processes, dvc.lock {'is there' if lock.exists() else 'is not there'}", True
+    process.send_signal(getattr(signal, kind))
+    status = process.wait(60)
+    took = time.monotonic() - sent
+    return f"ended in {took:.2f} s with status {status}", took < PROMPT
+
+
+if __name__ == "__main__":
+    main()
