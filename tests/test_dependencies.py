@@ -193,6 +193,29 @@ def test_a_new_seed_and_a_new_pair_train_what_is_new(copy: Path, workspace: Path
         subprocess.run(["rm", "-r", folder], check=True)
 
 
+def test_a_new_domain_trains_nothing_that_was_there(workspace: Path, names: set[str]) -> None:
+    """Every classifier is evaluated on it."""
+
+    def change(raw: Any) -> None:
+        data = raw["data"]
+        data["source"] = dict.fromkeys((*data["domains"], data["faces"]), "embedded") | {"meters": "folder"}
+        data["domains"].append("meters")
+        data["folder"]["paths"] = {"meters": "meters"}
+
+    change_params(workspace, change)
+    stale = stale_stages(workspace)
+    assert {"download@meters", "train_classifier@meters-0"} <= stale
+    assert {name.partition("@")[0] for name in stale & names} == {
+        *(
+            "download",
+            "preprocess",
+            "download_faces",
+            "preprocess_faces",
+        ),  # data.source: the same arrays again
+        *("evaluate_classifier", "report"),
+    }
+
+
 def test_other_images_of_a_domain_rerun_what_uses_it(workspace: Path, names: set[str]) -> None:
     """Last in this file: it changes data."""
     from hw2core.engine.images import ImageData, Split, open_split, read_about, write

@@ -5,11 +5,13 @@ A generator's name is that of its section in params: dcgan4, vae, ddpm. ACGAN ha
 
 import importlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from tqdm import tqdm
 
 from hw2core.engine import journal
 from hw2core.engine.batches import ImageSet, resident
@@ -98,7 +100,8 @@ def load(params: Params, layout: Layout, device: Device, name: str, seed: int) -
 @torch.no_grad()
 def decode(system: Generator, noise: Tensor) -> NDArray[np.uint8]:
     """The images (n, h, w, 3) of latent vectors."""
-    return np.concatenate([to_uint8(system.sample(part)) for part in noise.split(CHUNK)])
+    with progress(len(noise)) as bar:
+        return np.concatenate([counted(bar, to_uint8(system.sample(part))) for part in noise.split(CHUNK)])
 
 
 def sample(system: Generator, count: int, *names: str | int) -> NDArray[np.uint8]:
@@ -112,7 +115,20 @@ def sample_labels(
 ) -> NDArray[np.uint8]:
     """Images (n, h, w, 3) of these labels (n,), of noise that depends on `names`."""
     parts = noise_parts(system, labels, *names)
-    return np.concatenate([to_uint8(system.sample(noise, y, sampling, rng)) for noise, y, rng in parts])
+    with progress(len(labels)) as bar:
+        return np.concatenate(
+            [counted(bar, to_uint8(system.sample(noise, y, sampling, rng))) for noise, y, rng in parts]
+        )
+
+
+def progress(images: int) -> "tqdm[Any]":
+    """A bar on a terminal, for the commands of users: a stage's output is a log."""
+    return tqdm(total=images, desc="generating", unit="image", leave=False, disable=None)
+
+
+def counted(bar: "tqdm[Any]", images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    bar.update(len(images))
+    return images
 
 
 def noise_parts(
