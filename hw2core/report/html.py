@@ -31,6 +31,9 @@ BLOCK = re.compile(r"<!-- (begin|end) ([\w -]+) -->")
 VIEW = re.compile(r"<!-- view ([\w-]+) -->")
 DETAILS = re.compile(r"<details><summary>([^<]*)</summary>|</details>")
 
+Pictures = Mapping[str, bytes]
+"""WebP, by the address that the Markdown gives it."""
+
 CONTROLS = 110  # pixels of a chart's axes, legend and inputs
 
 
@@ -43,10 +46,12 @@ class Heading:
     text: str
 
 
-def page(text: str, title: str, folder: Path, views: Mapping[str, Any], datasets: Mapping[str, Any]) -> str:
-    """The Markdown `text`, whose pictures lie below `folder`, as a page. `views` are Vega-Lite charts, which share `datasets`."""
+def page(
+    text: str, title: str, pictures: Pictures, views: Mapping[str, Any], datasets: Mapping[str, Any]
+) -> str:
+    """The Markdown `text`, whose `pictures` go by their addresses, as a page. `views` are Vega-Lite charts, which share `datasets`."""
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = [*with_marks(parser.parse(text), folder, views)]
+    tokens = [*with_marks(parser.parse(text), pictures, views)]
     headings = number_headings(tokens)
     environment = jinja2.Environment(loader=TEMPLATES, undefined=jinja2.StrictUndefined, autoescape=True)
     return environment.get_template("page.html.j2").render(
@@ -58,7 +63,7 @@ def page(text: str, title: str, folder: Path, views: Mapping[str, Any], datasets
     )
 
 
-def with_marks(tokens: list[Token], folder: Path, views: Mapping[str, Any]) -> Iterator[Token]:
+def with_marks(tokens: list[Token], pictures: Pictures, views: Mapping[str, Any]) -> Iterator[Token]:
     """The tokens, in which paragraphs of marks and of pictures are blocks of HTML."""
     rest = iter(tokens)
     for token in rest:
@@ -66,14 +71,14 @@ def with_marks(tokens: list[Token], folder: Path, views: Mapping[str, Any]) -> I
             yield token
             continue
         inline, close = next(rest), next(rest)
-        block = as_block(inline, folder, views)
+        block = as_block(inline, pictures, views)
         if block is None:
             yield from (token, inline, close)
         else:
             yield html_token(block)
 
 
-def as_block(inline: Token, folder: Path, views: Mapping[str, Any]) -> str | None:
+def as_block(inline: Token, pictures: Pictures, views: Mapping[str, Any]) -> str | None:
     """The HTML of a paragraph that is a mark, or consists of pictures; None of any other."""
     text = inline.content
     if found := BLOCK.fullmatch(text):
@@ -84,16 +89,16 @@ def as_block(inline: Token, folder: Path, views: Mapping[str, Any]) -> str | Non
         return view(found[1], views[found[1]]) if found[1] in views else ""
     parts = [child for child in inline.children or [] if child.type != "softbreak" and child.content.strip()]
     if parts and all(child.type == "image" for child in parts):
-        return '<div class="figures">' + "".join(figure(child, folder) for child in parts) + "</div>"
+        return '<div class="figures">' + "".join(figure(child, pictures) for child in parts) + "</div>"
     return None
 
 
-def figure(image: Token, folder: Path) -> str:
+def figure(image: Token, pictures: Pictures) -> str:
     """A picture with its caption; a click enlarges it."""
-    content, alt = (folder / str(image.attrs["src"])).read_bytes(), escape(image.content)
+    content, alt = pictures[str(image.attrs["src"])], escape(image.content)
     with Image.open(io.BytesIO(content)) as picture:
         width, height = picture.size
-    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
+    source = f"data:image/webp;base64,{base64.b64encode(content).decode()}"
     return (
         f'<figure><button type="button" class="enlarge"><img src="{source}" alt="{alt}" width="{width}" '
         f'height="{height}"></button><figcaption>{alt}</figcaption></figure>'

@@ -24,9 +24,11 @@ def compare(layout: Layout, first: str, second: str) -> Path:
         ]
         pictures = [draw(comparison.samples(side))[0] for side in sides]
         both = [name for name in pictures[0] if name in pictures[1]]
-        for folder, drawn in zip(folders, pictures, strict=True):
-            for name in both:
-                write_whole(Path(scratch) / "figures" / f"{folder.name}_{name}.png", drawn[name])
+        shown = {
+            f"figures/{folder.name}_{name}.png": drawn[name].webp
+            for folder, drawn in zip(folders, pictures, strict=True)
+            for name in both
+        }
         context = {
             "first": first,
             "second": second,
@@ -35,7 +37,7 @@ def compare(layout: Layout, first: str, second: str) -> Path:
             "pictures": both,
         }
         text = pages.markdown(context, {}, "compare.md.j2")
-        page = html.page(text, f"{first} and {second}", Path(scratch), {}, {})
+        page = html.page(text, f"{first} and {second}", shown, {}, {})
     path = layout.reports / "compare.html"
     write_whole(path, page.encode())
     return path

@@ -10,7 +10,7 @@ import pandas as pd
 from hw2core.files import new_folder, write_whole
 from hw2core.layout import Layout
 from hw2core.report import html, latex, pages, references, runs
-from hw2core.report.figures.style import as_png
+from hw2core.report.figures.style import Drawn, both
 from hw2core.report.outputs import MissingError
 from hw2core.report.sections import Figures, Section, background, glance, looks
 from hw2core.report.sections.adaptation import adaptation_section
@@ -60,8 +60,9 @@ def report(params: Params, layout: Layout) -> None:
             write_whole(folder / f"{name}.json", f"{json.dumps(metrics)}\n".encode())
     with new_folder(layout.reports / "figures") as folder:
         for name, picture in drawn.items():
-            write_whole(folder / f"{name}.png", picture)
-    page = html.page(text, heading(sections), layout.reports, views.charts, views.datasets)
+            write_whole(folder / f"{name}.png", picture.png)
+    pictures = {f"figures/{name}.png": picture.webp for name, picture in drawn.items()}
+    page = html.page(text, heading(sections), pictures, views.charts, views.datasets)
     write_whole(layout.reports / "report.md", text.encode())
     write_whole(layout.reports / "report.html", page.encode())
 
@@ -80,12 +81,12 @@ def or_missing(build: Callable[[], Section | None]) -> tuple[Section | None, str
         return None, str(missing)
 
 
-def draw(figures: Figures) -> tuple[dict[str, bytes], dict[str, str]]:
-    """The figures as PNG, and for each one that shows what has not run yet, what that is."""
+def draw(figures: Figures) -> tuple[dict[str, Drawn], dict[str, str]]:
+    """The figures, and for each one that shows what has not run yet, what that is."""
     drawn, notes = {}, {}
     for name, figure in figures.items():
         try:
-            drawn[name] = as_png(figure())
+            drawn[name] = both(figure())
         except MissingError as missing:
             notes[name] = str(missing)
     return drawn, notes

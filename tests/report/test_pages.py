@@ -1,7 +1,7 @@
 """The pages: numbers as they are printed, text that is shown as it is, and one HTML file that needs no other."""
 
+import base64
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from hw2core.report import html, pages
+from hw2core.report.figures.style import both
 
 
 def test_a_metric_has_its_standard_deviation_and_a_missing_one_is_a_dash() -> None:
@@ -36,33 +37,33 @@ TEXTS = [
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_any_text_is_shown_as_it_is_in_a_table(tmp_path: Path, text: str) -> None:
+def test_any_text_is_shown_as_it_is_in_a_table(text: str) -> None:
     markdown = f"| a | b |\n|---|---|\n| {pages.plain(text)} | second |\n"
-    page = html.page(markdown, "T", tmp_path, {}, {})
+    page = html.page(markdown, "T", {}, {}, {})
     cells = re.findall(r"<(?:td|th scope=\"row\")>(.*?)</t[dh]>", page.partition("<tbody>")[2])
     shown = text.replace("\n", " ").replace("<", "&lt;").replace(">", "&gt;")
     assert cells == [shown, "second"]
 
 
-def test_html_in_the_text_is_escaped(tmp_path: Path) -> None:
-    page = html.page("# T\n\n<script>alert(1)</script>\n", "<T>", tmp_path, {}, {})
+def test_html_in_the_text_is_escaped() -> None:
+    page = html.page("# T\n\n<script>alert(1)</script>\n", "<T>", {}, {}, {})
     assert "<script>alert" not in page
     assert "&lt;script&gt;" in page
     assert "<title>&lt;T&gt;</title>" in page
 
 
 @pytest.mark.parametrize("text", ["a: 1", "```\ninner\n```", "<b>"])
-def test_a_code_block_ends_where_its_text_ends(tmp_path: Path, text: str) -> None:
-    page = html.page(f"{pages.fenced(text)}\n\nafter\n", "T", tmp_path, {}, {})
+def test_a_code_block_ends_where_its_text_ends(text: str) -> None:
+    page = html.page(f"{pages.fenced(text)}\n\nafter\n", "T", {}, {}, {})
     assert page.count("<pre>") == 1
     assert "<p>after</p>" in page
 
 
-def test_pictures_are_embedded_in_the_page(tmp_path: Path) -> None:
-    Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8)).save(tmp_path / "black.png")
-    page = html.page("![A black square](black.png)\n", "T", tmp_path, {}, {})
-    assert 'src="data:image/png;base64,iVBOR' in page
-    assert 'alt="A black square"' in page
+def test_pictures_are_embedded_in_the_page() -> None:
+    picture = both(Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8))).webp
+    page = html.page("![A black square](black.png)\n", "T", {"black.png": picture}, {}, {})
+    assert f'src="data:image/webp;base64,{base64.b64encode(picture).decode()}"' in page
+    assert 'alt="A black square" width="2" height="2"' in page
 
 
 def test_params_are_printed_as_yaml_that_reads_back() -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -88,18 +89,46 @@ def save(figure: Figure, path: Path) -> None:
     write_whole(path, as_png(figure))
 
 
+def rendered(drawn: Figure | Image.Image) -> Image.Image:
+    """A figure as pixels, without the detour of `savefig`, which draws it twice."""
+    if isinstance(drawn, Image.Image):
+        return drawn
+    canvas = FigureCanvasAgg(drawn)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def shows_images(drawn: Figure | Image.Image) -> bool:
+    return isinstance(drawn, Image.Image) or any(axis.images for axis in drawn.axes)
+
+
 def as_png(drawn: Figure | Image.Image) -> bytes:
     """A figure as PNG with 256 colors, a third of the bytes, so that git can hold it."""
-    photos = isinstance(drawn, Image.Image) or any(axis.images for axis in drawn.axes)
-    dither = Image.Dither.FLOYDSTEINBERG if photos else Image.Dither.NONE
-    picture = drawn if isinstance(drawn, Image.Image) else rendered(drawn)
+    return png_of(rendered(drawn), dither=shows_images(drawn))
+
+
+def png_of(picture: Image.Image, dither: bool) -> bytes:
     content = io.BytesIO()
-    picture.convert("RGB").quantize(256, dither=dither).save(content, format="PNG", optimize=True)
+    how = Image.Dither.FLOYDSTEINBERG if dither else Image.Dither.NONE
+    picture.convert("RGB").quantize(256, dither=how).save(content, format="PNG", optimize=True)
     return content.getvalue()
 
 
-def rendered(figure: Figure) -> Image.Image:
-    """A figure as pixels, without the detour of `savefig`, which draws it twice."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba()))
+def webp_of(picture: Image.Image, lossless: bool) -> bytes:
+    """A picture for the page, where all of them must fit; images lose some detail, charts none."""
+    content = io.BytesIO()
+    picture.save(content, format="WEBP", lossless=lossless, quality=50 if lossless else 80, method=2)
+    return content.getvalue()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as the files that show it: for git hosts, and for the page."""
+
+    png: bytes
+    webp: bytes
+
+
+def both(drawn: Figure | Image.Image) -> Drawn:
+    picture, images = rendered(drawn), shows_images(drawn)
+    return Drawn(png_of(picture, dither=images), webp_of(picture, lossless=not images))

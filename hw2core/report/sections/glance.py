@@ -44,11 +44,8 @@ def conditional_card(params: Params, section: Section | None) -> dict[str, Any] 
     lines = []
     for row in rows:
         scale = references.DIGIT_SCALES[row["system"].partition("/")[0]]
-        lines.append(
-            scale_line([row], scale)
-            if compared
-            else {"metric": scale.metric} | best_row([row], scale.column, scale.better, 1)
-        )
+        line = scale_line([row], scale) if compared else best_row([row], scale.column, scale.better, 1)
+        lines.append(line | {"metric": scale.metric, "system": ""})
     if faces := section.context["faces"]:
         ours = pages.metric(faces, "attribute_accuracy")
         lines.append(

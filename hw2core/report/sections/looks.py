@@ -1,7 +1,5 @@
 """What the page's interactive charts show: points with their images, curves, confusion matrices, the reverse process."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
@@ -13,13 +11,14 @@ from hw2core.report.outputs import MissingError, Output, Outputs, about_data, if
 from hw2core.report.sections.adaptation import histories
 from hw2core.report.views import Views
 from hw2core.settings import Params
-from hw2core.settings.models import Pair
 from hw2core.settings.registry import title
 
 POINTS = 300
 """Points of a domain on an interactive map at most: the static figure shows all."""
+ALL_POINTS = 30_000
+"""Points on all maps at most, about a megabyte."""
 
-CELL_IMAGES = (6, 3)
+CELL_IMAGES = (6, 1)
 """Images of a cell of a confusion matrix, for few and for many matrices."""
 MANY_MATRICES = 16
 
@@ -40,32 +39,14 @@ def adaptation_views(params: Params, layout: Layout) -> Views:
     except MissingError:
         return found
     for name, pair in params.pairs.items() if methods else ():
-        found.add(feature_view(layout, name, pair, methods, tests))
+        found.add(feature_view(params, layout, name))
         found.add(confusion_view(params, layout, name, tests[pair.target]))
     if methods:
         found.add(curve_view(params, layout))
     if found.charts:
-        keys = {
-            key
-            for name, text in found.datasets.items()
-            if name.startswith("features")
-            for key in keys_of(text)
-        }
-        images = {
-            f"{domain}/{i}": test.images[i]
-            for domain, test in tests.items()
-            for i in range(min(POINTS, len(test)))
-        }
-        found.add(
-            Views(
-                {},
-                {
-                    views.IMAGES: views.image_rows(
-                        {key: image for key, image in images.items() if key in keys}
-                    )
-                },
-            )
-        )
+        shown = range(points_of_a_domain(params))
+        images = {f"{name}/{i}": test.images[i] for name, test in tests.items() for i in shown[: len(test)]}
+        found.add(Views({}, {views.IMAGES: views.image_rows(images)}))
     return found
 
 
@@ -78,23 +59,24 @@ def test_images(layout: Layout, domain: str) -> Split:
     return open_split(layout.ready(domain), "test")
 
 
-def keys_of(text: str) -> Iterator[str]:
-    """The third column of a csv of points."""
-    return (line.split(",")[2] for line in text.splitlines()[1:])
-
-
 # --- maps of features -----------------------------------------------------------------------------------------
 
 
-def feature_view(layout: Layout, name: str, pair: Pair, methods: list[str], tests: dict[str, Split]) -> Views:
+def points_of_a_domain(params: Params) -> int:
+    maps = len(params.pairs) * (1 + len(runs.adapters(params)))
+    return min(POINTS, ALL_POINTS // (2 * maps))
+
+
+def feature_view(params: Params, layout: Layout, name: str) -> Views:
+    pair, most = params.pairs[name], points_of_a_domain(params)
     columns = ("domain", "digit", "predicted", "x", "y")
     tables = []
-    for network in ("classifier", *methods):
+    for network in ("classifier", *runs.adapters(params)):
         table = if_there(Output(layout, "tsne", f"{network}-{name}").table, "coordinates.csv", *columns)
         if table is not None:
             index = table.groupby("domain", sort=False).cumcount()
             key = table["domain"] + "/" + index.astype(str)
-            tables.append(table.assign(network=network, key=key)[index < POINTS])
+            tables.append(table.assign(network=network, key=key)[index < most])
     if not tables:
         return Views()
     points = pd.concat(tables)[["network", "domain", "key", "digit", "predicted", "x", "y"]]
