@@ -28,12 +28,25 @@ def markdown(context: Mapping[str, Any], notes: Mapping[str, str], template: str
         keep_trailing_newline=True,
         autoescape=False,  # this is Markdown; the page escapes all HTML in it
     )
-    filters = (arrow, title, full_title, number, metric, signed, bold_if, count, over_seeds, plain, fenced)
+    filters = (
+        arrow,
+        title,
+        full_title,
+        number,
+        metric,
+        signed,
+        bold_if,
+        count,
+        over_seeds,
+        plain,
+        note,
+        fenced,
+    )
     environment.filters |= {filter.__name__: filter for filter in filters}
     text = environment.get_template(template).render(context)
     text = re.sub(
         r" *!\[([^\]]*)\]\(figures/([^)]+)\.png\)",
-        lambda found: f"\n\n*{found[1]}: {plain(notes[found[2]])}.*\n\n" if found[2] in notes else found[0],
+        lambda found: f"\n\n*{found[1]}: {note(notes[found[2]])}.*\n\n" if found[2] in notes else found[0],
         text,
     )
     return re.sub(r"\n\s*\n+", "\n\n", text)
@@ -80,6 +93,11 @@ def plain(text: object) -> str:
     """A text on one line in which no character means anything to Markdown, not even in a table."""
     line = " ".join(str(text).split())
     return re.sub(r"([\\`*|<>\[\]])|(?<!\w)_|_(?!\w)", lambda found: f"\\{found[0]}", line)
+
+
+def note(text: str) -> str:
+    """A message of this package, in which backticks mark commands."""
+    return plain(text).replace("\\`", "`")
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -23,6 +23,8 @@ from hw2core.settings.registry import ADAPTERS, title
 Chart = dict[str, Any]
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 FONT = 'system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif'
+GRAY = "#78828f"
+"""Readable on a light and on a dark page."""
 CONFIG = {
     "background": None,
     "font": FONT,
@@ -34,7 +36,15 @@ CONFIG = {
         "domain": False,
         "ticks": False,
     },
-    "legend": {"labelFontSize": 12, "titleFontSize": 12, "titleFontWeight": "normal", "orient": "bottom"},
+    "legend": {
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "orient": "bottom",
+        "columns": 4,
+        "symbolBaseFillColor": GRAY,
+        "layout": {"bottom": {"direction": "vertical", "anchor": "start", "margin": 6}},
+    },
 }
 BLANK_AXIS: Chart = {"axis": None}
 IMAGES = "images"
@@ -299,7 +309,7 @@ def reverse_process(dataset: str, states: int) -> Chart:
                 "encoding": {"x": {"value": 112}, "y": {"value": 98}, "url": {"field": "image"}},
             },
             {
-                "mark": {"type": "text", "fontSize": 14, "color": "#78828f"},
+                "mark": {"type": "text", "fontSize": 14, "color": GRAY},
                 "encoding": {"x": {"value": 112}, "y": {"value": 214}, "text": {"field": "label"}},
             },
         ],
