@@ -25,7 +25,6 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +38,6 @@ from hw2core.pipeline.worker import ForkServer
 ROOT = Path(__file__).parents[1]
 PROMPT = 5.0  # seconds in which a process ends by SIGTERM or SIGINT
 KINDS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGKILL while writing")
-Paths = list[Path]
 
 
 class Tally:
@@ -48,18 +46,25 @@ class Tally:
     def __init__(self) -> None:
         self.injected: Counter[str] = Counter()
         self.survived: Counter[str] = Counter()
+        self.ends: list[float] = []
+        """Seconds from SIGTERM or SIGINT to the end of a process."""
 
     def note(self, kind: str, survived: bool, what: str) -> None:
         self.injected[kind] += 1
         self.survived[kind] += survived
         print(f"{'survived' if survived else 'LOST'}: {kind}: {what}", flush=True)
 
+    def note_end(self, seconds: float) -> None:
+        self.ends.append(seconds)
+
     def report(self) -> bool:
+        prompt = sum(seconds < PROMPT for seconds in self.ends)
+        print(f"{prompt} of {len(self.ends)} ended within {PROMPT:.0f} s of SIGTERM or SIGINT")
         for kind, count in sorted(self.injected.items()):
             print(f"{kind:45} {count:4} injected {self.survived[kind]:4} survived")
         total, survived = sum(self.injected.values()), sum(self.survived.values())
         print(f"{'all':45} {total:4} injected {survived:4} survived")
-        return total == survived
+        return total == survived and prompt == len(self.ends)
 
 
 def main() -> None:
@@ -105,7 +110,7 @@ def run_to_the_end(clone: Path, jobs: str) -> float:
     return time.monotonic() - start
 
 
-def digest(paths: Paths) -> str:
+def digest(paths: list[Path]) -> str:
     """The SHA-256 of files, or of what they are missing."""
     contents = [path.read_bytes() if path.is_file() else b"" for path in paths]
     return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
@@ -115,21 +120,33 @@ def digest(paths: Paths) -> str:
 
 
 def break_trainings(clone: Path, per_stage: int, rng: random.Random, tally: Tally) -> None:
-    """Break each training, one fault at a time, in a clone in which all have run."""
+    """Break each training --per-stage times, then let it end, in a clone in which all have run."""
     stages: dict[str, Any] = YAML(typ="safe").load((clone / "dvc.lock").read_text())["stages"]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    worker.TICK = 0.002
     server = ForkServer(clone, environment)
     for name, stage in stages.items():
         if not name.startswith("train_"):
             continue
         outs = [clone / out["path"] for out in stage["outs"]]
         expected = digest(outs)
-        seconds = train(server, clone, stage["cmd"], outs)
+        for out in outs:
+            out.unlink(missing_ok=True)
+        seconds, faults = 1.0, []
         for number in range(per_stage):
             kind = KINDS[number % len(KINDS)]
-            what, prompt = break_training(server, clone, stage["cmd"], outs, kind, rng.uniform(0, seconds))
-            train(server, clone, stage["cmd"], [])
-            tally.note(f"training, {kind}", prompt and digest(outs) == expected, f"{name}, {what}")
+            sent, took, seconds = break_training(
+                server, clone, stage["cmd"], kind, rng.uniform(0, 1.2) * seconds
+            )
+            if sent:
+                faults.append((kind, took))
+        while server.run(request(clone, stage["cmd"]), lambda: None)["status"] != 0:
+            print((clone / "runs" / "faults.log").read_text())
+        same = digest(outs) == expected
+        for kind, took in faults:
+            tally.note(f"training, {kind}", same, f"{name}, ended in {took:.2f} s")
+            if not kind.startswith("SIGKILL"):
+                tally.note_end(took)
     server.close()
 
 
@@ -139,55 +156,27 @@ def request(clone: Path, text: str) -> Any:
     return {"command": text, "folder": str(clone), "log": str(log), "environment": dict(os.environ)}
 
 
-def train(server: ForkServer, clone: Path, text: str, outs: Paths) -> float:
-    """Run a training to its end, after removing its outputs. Returns the seconds that it took."""
-    for out in outs:
-        out.unlink(missing_ok=True)
-    answer = server.run(request(clone, text), lambda: None)
-    if answer["status"] != 0:
-        sys.exit((clone / "runs" / "faults.log").read_text())
-    return answer["seconds"]
-
-
 def break_training(
-    server: ForkServer, clone: Path, text: str, outs: Paths, kind: str, pause: float
-) -> tuple[str, bool]:
-    """Start a training and break it. Returns what happened, and whether it ended as promised."""
-    for out in outs:
-        out.unlink(missing_ok=True)
-    ended: list[float] = []
+    server: ForkServer, clone: Path, text: str, kind: str, pause: float
+) -> tuple[bool, float, float]:
+    """Start a training and break it. Returns whether it was broken, in how many seconds it then ended, and how long it ran."""
     sent: list[float] = []
     started = time.monotonic()
 
-    def writes() -> bool:
-        return any((clone / "runs").glob(f"train_*/**/.*{DRAFT}"))
-
     def fault() -> None:
         """Called every few milliseconds while it runs."""
-        late = time.monotonic() - started > pause
-        if not sent and (writes() if kind == KINDS[3] else late):
-            children = psutil.Process(server.process.pid).children()
-            if children:
-                children[0].send_signal(getattr(signal, kind.partition(" ")[0]))
+        if kind == KINDS[3]:
+            due = any((clone / "runs").glob(f"train_*/*/*/*/.*{DRAFT}"))
+        else:
+            due = time.monotonic() - started > pause
+        if not sent and due:
+            for child in psutil.Process(server.process.pid).children():
+                child.send_signal(getattr(signal, kind.partition(" ")[0]))
                 sent.append(time.monotonic())
 
-    answer = run_with(server, request(clone, text), fault)
-    ended.append(time.monotonic())
-    if not sent or answer["status"] == 0:
-        return "it had ended before", True
-    took = ended[0] - sent[0]
-    in_log = (clone / "runs" / "faults.log").read_text().strip().splitlines()[-1:]
-    what = f"after {sent[0] - started:.2f} s, ended in {took:.2f} s, status {answer['status']} {in_log}"
-    return what, kind.startswith("SIGKILL") or took < PROMPT
-
-
-def run_with(server: ForkServer, what: Any, fault: Callable[[], None]) -> Any:
-    """Run a stage, and call `fault` often."""
-    tick, worker.TICK = worker.TICK, 0.002
-    try:
-        return server.run(what, fault)
-    finally:
-        worker.TICK = tick
+    answer = server.run(request(clone, text), fault)
+    now = time.monotonic()
+    return bool(sent) and answer["status"] != 0, now - (sent or [now])[0], now - started
 
 
 # --- the pipeline ------------------------------------------------------------------------------------------------
@@ -201,24 +190,28 @@ def break_pipeline(
     for number in range(given.runs):
         kind = KINDS[number % len(KINDS)]
         # On average the faults are spread over the duration of a whole run.
-        what, prompt = break_run(broken, given.jobs, kind, rng.uniform(3, 2 * seconds / given.runs + 3))
-        faults.append((kind, what, prompt))
-        print(f"pipeline, {kind}: {what}", flush=True)
+        took = break_run(broken, given.jobs, kind, rng.uniform(3, 2 * seconds / given.runs + 3))
+        if took is None:
+            print("the pipeline had ended", flush=True)
+            continue
+        faults.append((kind, took))
+        print(f"pipeline, {kind}: ended in {took:.2f} s", flush=True)
+        if not kind.startswith("SIGKILL"):
+            tally.note_end(took)
     run_to_the_end(broken, given.jobs)
     same = digest([whole / "dvc.lock"]) == digest([broken / "dvc.lock"])
     left = [str(path) for path in broken.rglob(f".*{DRAFT}")]
     print(f"drafts of killed writers that are left: {left or 'none'}")
-    for kind, what, prompt in faults:
-        tally.note(f"pipeline, {kind}", same and prompt, what)
+    for kind, took in faults:
+        tally.note(f"pipeline, {kind}", same, f"ended in {took:.2f} s")
 
 
-def break_run(clone: Path, jobs: str, kind: str, pause: float) -> tuple[str, bool]:
-    """Start the pipeline and break it. Returns what happened, and whether it ended as promised."""
+def break_run(clone: Path, jobs: str, kind: str, pause: float) -> float | None:
+    """Start the pipeline and break it. Returns in how many seconds it then ended; None if it had ended before."""
     process = subprocess.Popen(
         command(jobs), cwd=clone, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
     end = time.monotonic() + pause
-    lock = clone / "dvc.lock"
     while process.poll() is None:
         writing = kind == KINDS[3] and any(clone.glob(f".dvc.lock-*{DRAFT}"))
         # The lock is written only now and then.
@@ -226,7 +219,7 @@ def break_run(clone: Path, jobs: str, kind: str, pause: float) -> tuple[str, boo
             break
         time.sleep(0.0005 if kind == KINDS[3] else 0.02)
     if process.poll() is not None:
-        return f"it had ended with status {process.returncode}", True
+        return None
     sent = time.monotonic()
     if kind.startswith("SIGKILL"):
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
@@ -236,11 +229,10 @@ def break_run(clone: Path, jobs: str, kind: str, pause: float) -> tuple[str, boo
             except psutil.NoSuchProcess:
                 continue
         psutil.wait_procs(family, timeout=30)
-        return f"{len(family)} processes, dvc.lock {'is there' if lock.exists() else 'is not there'}", True
-    process.send_signal(getattr(signal, kind))
-    status = process.wait(60)
-    took = time.monotonic() - sent
-    return f"ended in {took:.2f} s with status {status}", took < PROMPT
+    else:
+        process.send_signal(getattr(signal, kind))
+        process.wait(60)
+    return time.monotonic() - sent
 
 
 if __name__ == "__main__":

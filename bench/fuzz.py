@@ -50,10 +50,10 @@ def run(seed: int) -> Counter[str]:
     tried: Counter[str] = Counter()
     name = ""
     for line in done.stdout.splitlines():
-        if found := re.match(r"tests/test_any_input\.py::(\w+):", line):
+        if found := re.match(r"\S+::(\w+):$", line):
             name = found[1]
-        for count in re.findall(r"(\d+) (?:passing|failing|invalid) examples", line):
-            tried[name] += int(count)
+        elif found := re.search(r"- (\d+) passing, 0 failing, and (\d+) invalid", line):
+            tried[name] += int(found[1]) + int(found[2])
     return tried
 
 

@@ -104,16 +104,23 @@ class Workspace(WorkerPlugin):
             server.close()
 
     def run(self, task: Task) -> Answer:
-        for path in (self.folder / output for output in task.outputs):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
-        progress = self.folder / task.progress
-        progress.parent.mkdir(parents=True, exist_ok=True)
+        log, progress = self.folder / task.log, self.folder / task.progress
+        for folder in (log.parent, progress.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            for path in (self.folder / output for output in task.outputs):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(
+                    missing_ok=True
+                )
+        except OSError as error:  # the folder may not be written, for example
+            log.write_text(f"hw2: {error.filename}: {error.strerror}\n", encoding="utf-8")
+            return {"status": 2, "seconds": 0.0, "cpu_seconds": 0.0, "memory": 0}
         server = self.server()
         request: Request = {
             "command": task.command,
             "folder": str(self.folder),
-            "log": str(self.folder / task.log),
+            "log": str(log),
             "environment": {**server.environment, VARIABLE: str(progress)},
         }
         answer = server.run(request, lambda: self.tick(task))

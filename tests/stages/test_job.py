@@ -340,6 +340,7 @@ KILL_AND_START_AGAIN = """
 import os, signal, sys
 import torch
 from hw2core import cli
+from hw2core.engine.finite import FiniteCheck
 from hw2core.engine.resume import Checkpoint
 
 torch.optim.Adam([torch.zeros(1)])  # imports for seconds: once before there are two processes
@@ -354,17 +355,34 @@ if (first := os.fork()) == 0:
     Checkpoint.save = save_and_die
     cli.main()
 assert os.waitpid(first, 0)[1] == signal.SIGKILL
+if (second := os.fork()) == 0:
+    see = FiniteCheck.see
+
+    def see_and_ask_to_end(self, step, *values):
+        see(self, step, *values)
+        if step == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    FiniteCheck.see = see_and_ask_to_end
+    cli.main()
+assert os.waitstatus_to_exitcode(os.waitpid(second, 0)[1]) == 128 + signal.SIGTERM
 assert not os.path.exists("stages/train_gan/sngan")
 cli.main()
 """
 
 
 def test_a_stage_killed_and_started_again_leaves_the_same_bytes(workspace: Workspace) -> None:
-    """By SIGKILL, in a process of its own, with the images that it keeps for the progress picture."""
+    """By SIGKILL and SIGTERM, in processes of its own, with the images that it keeps for the progress picture."""
     before = workspace.tree()
     shutil.rmtree(workspace.root / "stages/train_gan/sngan")
     shutil.rmtree(workspace.root / "models/train_gan/sngan")
     done = subprocess.run([sys.executable, "-c", KILL_AND_START_AGAIN], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "resumes at step 4 of 7" in done.stderr
+    for said in (
+        "resumes at step 4 of 7",
+        "stopped after step 6",
+        "hw2: interrupted",
+        "resumes at step 6 of 7",
+    ):
+        assert said in done.stderr
     assert workspace.tree() == before
