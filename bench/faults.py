@@ -77,6 +77,7 @@ def main() -> None:
     options.add_argument("--profile", default="smoke", help="a profile to apply to the committed params.yaml")
     options.add_argument("--seed", type=int, default=0, help="of the random moments")
     given = options.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     rng, tally = random.Random(given.seed), Tally()
     with tempfile.TemporaryDirectory() as folder:
         # Both now, so that a commit during the runs does not make them differ.

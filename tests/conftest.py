@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -257,6 +258,11 @@ def stage_commands(raw: Raw) -> list[tuple[str, ...]]:
     ]
 
 
+def refuse_to_connect(own: socket.socket, address: Any) -> None:
+    """In place of socket.connect: no stage of embedded data needs a network. Processes of this machine may talk."""
+    assert own.family == socket.AF_UNIX, f"a stage connects to {address}"
+
+
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
     """A workspace in which every stage but the report has run on small data, shared by all test processes. Not to be
@@ -265,6 +271,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
         if is_new:
             make_workspace(root)
             patch.chdir(root)
+            patch.setattr(socket.socket, "connect", refuse_to_connect)
             for command in stage_commands(small_raw()):
                 assert call_main(*command) == 0, command
     workspace = Workspace(root)

@@ -159,7 +159,7 @@ def test_an_unforeseen_error_is_one_line_with_the_place_of_its_traceback(
         raise RuntimeError("two\nlines")
 
     monkeypatch.setattr(dispatch, "run_stage", fail)
-    outcome = hw2("report")
+    outcome = hw2("download", "printed")
     (saved,) = (empty_workspace.layout.runs / "errors").iterdir()
     assert outcome.status == 70
     (line,) = outcome.problems

@@ -26,8 +26,8 @@ def rights(path: Path) -> set[tuple[str, str]]:
     return {right for permissions in given for right in permissions.items()}
 
 
-def test_there_are_three() -> None:
-    assert [path.stem for path in WORKFLOWS] == ["ci", "comment", "default"]
+def test_there_are_four() -> None:
+    assert [path.stem for path in WORKFLOWS] == ["audit", "ci", "comment", "default"]
 
 
 @every_workflow

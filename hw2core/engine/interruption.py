@@ -8,7 +8,7 @@ from types import FrameType
 
 from hw2core.errors import Interrupted
 
-GRACE = 4.0  # seconds after which a step is broken off
+GRACE = 3.0  # seconds after which a step is broken off
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

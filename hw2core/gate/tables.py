@@ -1,6 +1,7 @@
 """Comparisons of metrics as a table for the terminal, as Markdown and as JSON."""
 
 import json
+from html import escape
 
 from hw2core.gate.rules import ORDER, Comparison, Verdict
 
@@ -50,20 +51,30 @@ def aligned(rows: list[list[str]]) -> list[str]:
 def as_markdown(comparisons: list[Comparison], base: str, commit: str) -> str:
     """Return a comment: a table of what changed, and the number of unchanged metrics."""
     changed = [comparison for comparison in comparisons if comparison.base != comparison.here]
-    lines = ["### Gate", "", summary(comparisons, base, commit)]
+    lines = ["### Gate", "", summary(comparisons, inline(base), commit)]
     if changed:
         lines += [
             "",
-            f"| metric | {base} | here | change | allowed | verdict |",
+            f"| metric | {inline(base)} | here | change | allowed | verdict |",
             "|:---|---:|---:|---:|---:|:---|",
         ]
     for comparison in changed:
         name, *numbers, verdict = cells(comparison)
         verdict = f"**{verdict}**" if verdict.isupper() else verdict
-        lines.append(f"| `{name}` | {' | '.join(numbers)} | {verdict} |")
+        lines.append(f"| `{code(name)}` | {' | '.join(numbers)} | {verdict} |")
     if unchanged := len(comparisons) - len(changed):
         lines += ["", f"The other {unchanged} are unchanged." if changed else "All are unchanged."]
     return "\n".join([*lines, ""])
+
+
+def inline(text: str) -> str:
+    """A text as it is in a cell of a table: no HTML, no other cell."""
+    return escape(text, quote=False).replace("|", r"\|")
+
+
+def code(text: str) -> str:
+    """The same between backticks."""
+    return text.replace("`", "").replace("|", r"\|")
 
 
 def as_json(comparisons: list[Comparison], base: str, commit: str) -> str:
