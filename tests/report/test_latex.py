@@ -1,6 +1,12 @@
 """Tables as LaTeX: every table, every cell, no character that LaTeX would take for a command."""
 
+import webbrowser
+
+import pytest
+from conftest import Hw2, Workspace
+
 from hw2core.report.latex import tables
+from hw2core.stages import report as stage
 
 TEXT = """# R & D
 
@@ -32,3 +38,18 @@ def test_tables_are_escaped_and_have_their_heading_as_caption() -> None:
     assert "\\caption{Second}" in second
     assert "\\textasciitilde{}\\textbackslash{}\\textasciicircum{} \\\\" in second
     assert "R \\& D" not in text
+
+
+def test_the_report_is_opened_and_written_as_latex_when_asked(
+    workspace: Workspace, hw2: Hw2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(stage, "draw", lambda figures: ({}, dict.fromkeys(figures, "not drawn")))
+    assert hw2("report").status == 0
+    assert opened == []
+    assert not (workspace.layout.reports / "tables.tex").exists()
+    assert hw2("report", "--latex", "--open").status == 0
+    assert opened == [(workspace.layout.reports / "report.html").as_uri()]
+    text = (workspace.layout.reports / "tables.tex").read_text(encoding="utf-8")
+    assert text.count("\\begin{table}") == text.count("\\bottomrule") > 5

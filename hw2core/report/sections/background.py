@@ -93,10 +93,10 @@ def commands(params: Params) -> list[tuple[str, str]]:
         "sampling settings of the DDPM": {"sweep_ddpm": params.conditional.ddpm},
         "bounds of domain adaptation": {"evaluate_classifier": len(params.data.domains) > 1},
         "accuracies of the adapters": {"evaluate": runs.adapters(params)},
-        "features of the adapters": {"tsne": runs.adapters(params)},
+        "features of the adapters": dict.fromkeys(("tsne_classifier", "tsne"), runs.adapters(params)),
     }
     stages = {
         table: [name for name, runs_here in of.items() if runs_here] for table, of in evaluations.items()
     }
-    lines = [(table, f"dvc repro {' '.join(names)}") for table, names in stages.items() if names]
+    lines = [(table, f"hw2 repro {' '.join(names)}") for table, names in stages.items() if names]
     return [*lines, ("all of them", "hw2 repro")]
