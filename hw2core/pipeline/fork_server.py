@@ -80,13 +80,17 @@ def serve() -> int:
                 importlib.import_module(name)
         imports, report = os.pipe()
         started = time.monotonic()
+        # One that reaches the fork before it has its own handlers would be taken for one that reached the server.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         if (child := os.fork()) == 0:
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             for each in (answers, read_end, write_end, imports):
                 os.close(each)
             return run_stage(request, report)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(report)
         status, usage = wait_for(child, read_end)
         with os.fdopen(imports) as used:
