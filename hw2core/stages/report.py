@@ -12,7 +12,7 @@ from hw2core.layout import Layout
 from hw2core.report import html, latex, pages, references, runs
 from hw2core.report.figures.style import Drawn, both
 from hw2core.report.outputs import MissingError
-from hw2core.report.sections import Figures, Section, background, glance, looks
+from hw2core.report.sections import Figures, Section, background, chart_data, glance
 from hw2core.report.sections.adaptation import adaptation_section
 from hw2core.report.sections.conditional import conditional_section
 from hw2core.report.sections.faces import COURSE_FACES, faces_section
@@ -44,7 +44,7 @@ def report(params: Params, layout: Layout) -> None:
         tables |= section.tables
         figures |= section.figures
     drawn, notes = draw(figures)
-    views = looks.all_views(params, layout)
+    views = chart_data.all_views(params, layout)
     more = {
         "missing_sections": missing,
         "skipped": skipped,
