@@ -1,5 +1,7 @@
 """One training as a stage runs it: a system, one seed of it, and the files that it leaves."""
 
+import fcntl
+import os
 import resource
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -67,6 +69,23 @@ class Job(Generic[S]):
 def run(job: Job[S], engine: Engine, layout: Layout, device: Device) -> None:
     """Train, from a checkpoint if there is one, and write weights, history, networks and metrics."""
     scratch = checkpoint_folder(job, engine, layout, device)
+    with only_one(scratch.parent):
+        train_and_write(job, engine, layout, device, scratch)
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Wait until no other process trains the same in `folder`: it would remove what this one keeps there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
+
+
+def train_and_write(job: Job[S], engine: Engine, layout: Layout, device: Device, scratch: Path) -> None:
     seed_torch(*job.names, "initial weights")
     system = job.build()
     with memory_errors(job):

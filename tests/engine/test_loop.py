@@ -2,7 +2,7 @@
 
 import math
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -345,6 +345,14 @@ def test_weights_that_are_no_numbers_show_in_the_next_loss(tmp_path: Path) -> No
 # --- signals -------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def with_ctrl_c() -> Iterator[None]:
+    """Ctrl-C as in a terminal: what a shell runs in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Signaled(Small):
     """A signal reaches the process during step `at`, counted from 1."""
 
@@ -358,6 +366,7 @@ class Signaled(Small):
         return super().step(batch, k)
 
 
+@pytest.mark.usefixtures("with_ctrl_c")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("at", [1, 4, 5, 10])
 def test_a_signal_ends_the_step_and_leaves_a_checkpoint(tmp_path: Path, number: int, at: int) -> None:
@@ -382,6 +391,7 @@ def test_a_signal_in_the_last_step_lets_the_training_end(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "second", [signal.SIGINT, signal.SIGALRM], ids=["a second signal", "the time of grace"]
 )
+@pytest.mark.usefixtures("with_ctrl_c")
 def test_a_step_that_does_not_end_is_broken_off(tmp_path: Path, second: int) -> None:
     class Endless(Signaled):
         def step(self, batch: Batch, k: int) -> dict[str, Tensor]:

@@ -1,7 +1,9 @@
 """One training as a stage runs it: its files, its random numbers, and when it resumes."""
 
 import dataclasses
+import fcntl
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -318,6 +320,26 @@ def test_without_enough_memory_the_param_to_lower_is_named(
         job.memory_errors(the_job),
     ):
         raise error
+
+
+def test_a_training_that_runs_twice_at_once_waits_for_the_other(
+    params: Params, layout: Layout, device: Device
+) -> None:
+    """The first to end would remove the images that the other keeps."""
+    held: list[bool] = []
+
+    def evaluate(system: Line, step: int, scratch: Path) -> dict[str, float]:
+        lock = os.open(scratch.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.append(True)
+        finally:
+            os.close(lock)
+        return {"score": 0.0}
+
+    run(make_job(params, evaluate=evaluate, summary=lambda *_: {}), params, layout, device)
+    assert held == [True] * 3
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(params: Params) -> None:
