@@ -11,7 +11,7 @@ from hw2core.engine.loop import forget_casts
 TOLERANCE = 0.1
 """Largest difference of a loss, relative to its largest value in float32."""
 
-STEPS = 20 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 4
+STEPS = 20 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 2
 THRESHOLDED = {"target_loss", "mask_rate", "d_real_acc", "d_fake_acc", "d_grad_norm", "g_grad_norm"}
 """Counts of what is above a threshold, the loss of AdaMatch that depends on one, and norms of gradients, which the largest
 weights dominate."""
