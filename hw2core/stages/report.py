@@ -115,7 +115,6 @@ def context(params: Params, layout: Layout, sections: dict[str, Section | None])
         "embedded": background.embedded(params, layout),
         "networks": background.networks(params, layout),
         "environment": environment,
-        "profile": None,
         "commands": background.commands(params),
         **{name: section.context if section else None for name, section in sections.items()},
     }
