@@ -15,9 +15,8 @@ from hw2core.engine.images import Split
 from hw2core.engine.randomness import generator
 
 MAX_RESIDENT = 1 << 30  # bytes of a set that is copied into the memory of a CPU
-RELEASE_EVERY = (
-    1 << 26
-)  # bytes read from a file, after which its pages, and those around them, leave this process
+RELEASE_EVERY = 1 << 26
+"""Bytes read from a file, after which its pages, and those around them, leave this process."""
 
 
 class Pages:
