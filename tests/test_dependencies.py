@@ -203,7 +203,7 @@ def test_a_new_domain_trains_nothing_that_was_there(workspace: Path, names: set[
         data["folder"]["paths"] = {"meters": "meters"}
 
     change_params(workspace, change)
-    stale = stale_stages(workspace)
+    stale = follow_inputs(workspace)
     assert {"download@meters", "train_classifier@meters-0"} <= stale
     assert {name.partition("@")[0] for name in stale & names} == {
         *(

@@ -158,5 +158,5 @@ def test_no_resume_state_is_left_behind(pipeline: PipelineRun) -> None:
 
 def test_every_table_of_the_report_is_a_table_in_its_page(pipeline: PipelineRun) -> None:
     text, page = ((pipeline.root / "reports" / f"report.{kind}").read_text() for kind in ("md", "html"))
-    assert text.count("\n|:---|") == page.count("<table>") > 5
+    assert text.count("\n|:---|") == page.count("<table>\n") > 5  # the scripts of the charts have others
     assert "|---" not in page
