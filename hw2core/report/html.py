@@ -13,6 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -59,8 +60,14 @@ def page(
         body=Markup(parser.renderer.render([*with_tables(tokens)], parser.options, {})),
         headings=headings,
         datasets=as_script(datasets),
-        library=Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")) if views else "",
+        library=library() if views else "",
     )
+
+
+@cache
+def library() -> Markup:
+    """Vega-Lite and what draws it, as a script. Made once for several pages: it takes seconds."""
+    return Markup(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
 
 
 def with_marks(tokens: list[Token], pictures: Pictures, views: Mapping[str, Any]) -> Iterator[Token]:

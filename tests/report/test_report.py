@@ -284,6 +284,7 @@ def test_a_malformed_file_is_one_line_and_leaves_the_old_report(
     assert tree(copy.reports) == before
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("folder", "note"),
     [
