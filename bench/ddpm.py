@@ -24,22 +24,18 @@ Their batches are floats on the device beforehand; ours are made from bytes in e
 import contextlib
 import importlib.util
 import io
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
 from rounds import OURS, our_training, parser, setting, take_turns
 from torch import Tensor, nn
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from hw2core.engine.batches import ImageSet, Shuffle
 from hw2core.engine.device import Device
-from hw2core.engine.randomness import generator as rng_for
+from hw2core.engine.randomness import rng_for
 from hw2core.settings.systems import Ddpm as Settings
 from hw2core.settings.systems import Sampling
 from hw2core.systems.ddpm import Ddpm

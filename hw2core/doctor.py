@@ -12,7 +12,7 @@ import hw2core
 from hw2core.errors import UserError
 from hw2core.layout import Layout, find_workspace
 from hw2core.settings import Params, load_params
-from hw2core.settings.checks import uses_faces
+from hw2core.settings.runs import datasets_of
 from hw2core.workers import usable_cores
 
 Line = tuple[Literal["ok", "missing", "note"], str]
@@ -121,8 +121,7 @@ def settings(layout: Layout) -> tuple[Params | None, Line]:
 
 
 def datasets(layout: Layout, params: Params) -> Iterator[Line]:
-    faces = [params.data.faces] if uses_faces(params.model_dump()) else []
-    for dataset in (*params.data.domains, *faces):
+    for dataset in datasets_of(params):
         folder = layout.ready(dataset)
         if folder.exists():
             yield "ok", f"data of {dataset}: {folder}"
@@ -131,7 +130,7 @@ def datasets(layout: Layout, params: Params) -> Iterator[Line]:
 
 
 def gpus(params: Params | None) -> Line:
-    """As the driver says; torch is not asked, since importing it takes seconds."""
+    """As nvidia-smi says: importing torch would take seconds."""
     found = gpu_names()
     if found:
         return "ok", "; ".join(f"GPU {name}" for name in found)

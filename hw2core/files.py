@@ -61,7 +61,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     """A folder that gets its name only when the block succeeds; it replaces an existing one."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     remove_abandoned(folder)
-    draft = Path(tempfile.mkdtemp(DRAFT, f".{folder.name}-", folder.parent))
+    draft = Path(tempfile.mkdtemp(DRAFT, f".{folder.name}-{os.getpid()}-", folder.parent))
     handle = os.open(draft, os.O_RDONLY)
     try:
         lock(handle)
@@ -80,9 +80,26 @@ def lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def is_running(process: str) -> bool:
+    """Whether a process of this machine has this id."""
+    try:
+        os.kill(int(process), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
 def remove_abandoned(path: Path) -> None:
-    """Remove the drafts of writers of `path` that were killed: those that nobody holds."""
+    """Remove the drafts of killed writers of `path`: their process is gone, and none on another machine holds a lock.
+
+    A running process may not have locked its draft yet.
+    """
     for draft in path.parent.glob(f".{glob.escape(path.name)}-*{DRAFT}"):
+        writer = draft.name.removeprefix(f".{path.name}-").removesuffix(DRAFT).partition("-")[0]
+        if is_running(writer):
+            continue
         with contextlib.suppress(OSError):
             handle = os.open(draft, os.O_RDONLY)
             try:

@@ -12,7 +12,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 
 LONGEST_FILE, LONGEST_FUNCTION = 350, 60  # lines
 
-BASE = {"errors", "files", "workers", "layout", "settings", "threads"}
+BASE = {"errors", "files", "workers", "layout", "settings", "threads", "revisions"}
 MAY_IMPORT: dict[str, set[str]] = {
     "__init__": set(),
     "errors": set(),
@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"errors"},
     "workers": {"errors"},
     "layout": {"errors"},
+    "revisions": {"errors", "layout"},
     "settings": {"errors", "files", "layout"},
     "engine": {"progress", *BASE},
     "fingerprint": {"engine", *BASE},

@@ -149,7 +149,7 @@ def test_a_compressed_tar_that_does_not_fit_into_memory_is_refused(
     assert "does not fit into memory; unpack it" in message
 
 
-# --- what nobody foresaw -----------------------------------------------------------------------------------------
+# --- unforeseen errors -----------------------------------------------------------------------------------------
 
 
 def test_an_unforeseen_error_is_one_line_with_the_place_of_its_traceback(

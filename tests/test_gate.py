@@ -314,7 +314,7 @@ def test_the_workspace_may_be_a_folder_of_a_larger_repository(
 
 def test_an_unknown_base_is_one_line(clone: Clone, hw2: Hw2) -> None:
     for base in ("nosuch", "--help", "", "main:stages"):
-        refused(hw2("gate", f"--base={base}"), "there is no revision", "git fetch")
+        refused(hw2("gate", f"--base={base}"), "there is no revision and no experiment", "git fetch")
 
 
 def test_in_a_shallow_clone_the_error_says_how_to_fetch_the_base(
@@ -327,11 +327,10 @@ def test_in_a_shallow_clone_the_error_says_how_to_fetch_the_base(
     monkeypatch.chdir(shallow)
     outcome = hw2("gate")
     refused(outcome, "there is no revision main in this shallow clone")
-    remedy = outcome.err.partition("fetch it: ")[2].strip()
-    fetch, _, again = remedy.partition(" && hw2 ")
+    fetch = outcome.err.partition("name origin/main: ")[2].strip()
     git(shallow, *fetch.split()[1:])
-    refused(hw2("gate"), "origin/main", "--base origin/main")
-    assert hw2(*again.split()).status == 1
+    refused(hw2("gate"), "there is no revision main here, but origin/main")
+    assert hw2("gate", "--base=origin/main").status == 1
 
 
 def test_without_a_git_repository_or_git_itself_there_is_one_line(

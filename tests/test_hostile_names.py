@@ -14,7 +14,7 @@ from PIL import Image
 from hw2core.gate.rules import Comparison
 from hw2core.gate.tables import as_markdown
 from hw2core.pipeline.fork_server import plain_words
-from hw2core.report.figures.style import both
+from hw2core.report.figures.style import figure_files
 from hw2core.settings.validation import validate
 from hw2core.stages import report
 
@@ -51,7 +51,7 @@ def test_the_report_escapes_what_data_sets_say_of_themselves(
         path.unlink()
         path.write_text(json.dumps(about))
     (workspace.root / "profiles" / f"{COMMAND}.yaml").write_text(f"# {SCRIPT}\n")
-    blank = both(Image.new("RGB", (1, 1)))
+    blank = figure_files(Image.new("RGB", (1, 1)))
     monkeypatch.setattr(report, "draw", lambda figures: (dict.fromkeys(figures, blank), {}))
     assert hw2("report").status == 0
     page = (workspace.root / "reports" / "report.html").read_text()

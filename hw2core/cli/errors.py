@@ -86,7 +86,7 @@ def explain(error: Exception) -> str | None:
 
 
 def save_traceback(error: Exception) -> str:
-    """Keep the traceback of an error that nobody foresaw, and say where, and how to report it."""
+    """Keep the traceback of an unforeseen error, and say where, and how to report it."""
     what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     text = f"hw2core {__version__}, Python {sys.version}\n{sys.argv}\n\n{''.join(traceback.format_exception(error))}"
     for folder in error_folders():

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from hw2core.engine.device import to_device
 from hw2core.engine.numerics import constant
-from hw2core.engine.randomness import generator
+from hw2core.engine.randomness import rng_for
 
 MIN_CONTRAST = (
     0.5  # smallest difference of mean brightness between ink and paper; black and white differ by 2
@@ -27,7 +27,7 @@ def color_jitter(images: Tensor, *names: str | int) -> Tensor:
     The ink may be lighter or darker than the paper. R21 reports that adaptation from a gray source needs this.
     `names` determine the random colors.
     """
-    colors = torch.rand((len(images), 3, 2), generator=generator(*names)) * 2 - 1
+    colors = torch.rand((len(images), 3, 2), generator=rng_for(*names)) * 2 - 1
     ink, paper = to_device(colors, images.device).unbind(-1)
     # Where the contrast is too low, move the ink 3/4 of the way to black or white, whichever is farther.
     difference = (ink - paper).mean(1, keepdim=True)

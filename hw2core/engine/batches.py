@@ -12,7 +12,7 @@ from torch import Tensor
 
 from hw2core.engine.device import Device, to_device
 from hw2core.engine.images import Split
-from hw2core.engine.randomness import generator
+from hw2core.engine.randomness import rng_for
 
 MAX_RESIDENT = 1 << 30  # bytes of a set that is copied into the memory of a CPU
 RELEASE_EVERY = 1 << 26
@@ -49,7 +49,7 @@ class Pages:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images (n, h, w, 3) as uint8 and labels on a device. With `pages`, the images are in a file, and lead to the
+    """Images (n, h, w, 3) as uint8 and labels on a device. With `pages`, the images are in a file, and are copied to the
     device batch by batch."""
 
     images: Tensor
@@ -83,13 +83,13 @@ class ImageSet:
 def resident(split: Split, device: Device) -> ImageSet:
     """Copy a split to the device. If it does not fit, its images stay in their file."""
     labels = torch.from_numpy(split.labels.astype(np.int64)).to(device.kind)
-    if isinstance(split.images, np.memmap) and split.images.nbytes > room(device):
+    if isinstance(split.images, np.memmap) and split.images.nbytes > max_resident(device):
         pages = Pages(split.images)
         return ImageSet(torch.from_numpy(pages.array), labels, device, pages)
     return ImageSet(torch.from_numpy(np.array(split.images)).to(device.kind), labels, device)
 
 
-def room(device: Device) -> int:
+def max_resident(device: Device) -> int:
     """How many bytes of images may be copied to a device: half of what a GPU has free."""
     if device.kind.type == "cuda":
         return torch.cuda.mem_get_info(device.kind)[0] // 2
@@ -122,6 +122,6 @@ class Shuffle:
     def order(self, epoch: int) -> Tensor:
         if epoch not in self.epochs:
             self.epochs = {e: order for e, order in self.epochs.items() if e == epoch - 1}
-            order = torch.randperm(len(self.images), generator=generator(*self.names, epoch))
+            order = torch.randperm(len(self.images), generator=rng_for(*self.names, epoch))
             self.epochs[epoch] = to_device(order, self.images.images.device)
         return self.epochs[epoch]

@@ -1,4 +1,4 @@
-"""Whether a training still computes with numbers: its losses and gradients at every step, its weights at every checkpoint."""
+"""Checks that a training stays finite: losses and gradients at every step, weights at every checkpoint."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -25,15 +25,15 @@ class Values(NamedTuple):
 class FiniteCheck:
     """Raises a UserError at a loss or a gradient that is not finite.
 
-    On a GPU the values are copied while it computes on, and looked at as soon as they have arrived: no step waits.
+    On a GPU the values are copied while it computes on, and checked once they have arrived: no step waits.
     """
 
     def __init__(self, names: Names) -> None:
         self.names = names
         self.pending: deque[Values] = deque()
 
-    def see(self, step: int, losses: dict[str, Tensor], grad_norms: dict[str, Tensor], batch: Batch) -> None:
-        """Look at the values of step `step`, counted from 1."""
+    def add(self, step: int, losses: dict[str, Tensor], grad_norms: dict[str, Tensor], batch: Batch) -> None:
+        """Check the values of step `step`, counted from 1, now or when they have arrived."""
         named = losses | {f"the gradient of {name}": norm for name, norm in grad_norms.items()}
         numbers = torch.stack([value.detach().float() for value in named.values()])
         arrived = None
@@ -44,17 +44,17 @@ class FiniteCheck:
             arrived.record()
         self.pending.append(Values(step, list(named), numbers, arrived))
         while self.pending and (self.pending[0].arrived is None or self.pending[0].arrived.query()):
-            self.look(self.pending.popleft(), batch)
+            self.check(self.pending.popleft(), batch)
 
     def wait(self) -> None:
-        """Look at all values, also at those that have not arrived yet."""
+        """Check all values, after waiting for those that have not arrived yet."""
         while self.pending:
             values = self.pending.popleft()
             if values.arrived is not None:
                 values.arrived.synchronize()
-            self.look(values, ())
+            self.check(values, ())
 
-    def look(self, values: Values, batch: Iterable[Tensor]) -> None:
+    def check(self, values: Values, batch: Iterable[Tensor]) -> None:
         finite = values.numbers.isfinite()
         if finite.all():
             return

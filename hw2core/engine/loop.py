@@ -83,7 +83,7 @@ def train(
             batch = batch_at(k)
             with device.autocast():
                 losses = system.step(batch, k)
-            check.see(k + 1, losses, system.grad_norms, batch)
+            check.add(k + 1, losses, system.grad_norms, batch)
             run.window.append({name: loss.detach() for name, loss in losses.items()})
             if averaged is not None:
                 averaged.update_parameters(system.networks)

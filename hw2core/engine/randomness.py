@@ -14,7 +14,7 @@ def seed_for(*names: str | int) -> int:
     return int.from_bytes(digest, "big") >> 1
 
 
-def generator(*names: str | int) -> torch.Generator:
+def rng_for(*names: str | int) -> torch.Generator:
     """A generator on the CPU for one purpose; the same names give the same numbers on every device."""
     return torch.Generator().manual_seed(seed_for(*names))
 

@@ -8,10 +8,11 @@ from typing import Literal
 
 from hw2core.errors import UserError
 from hw2core.gate.data import on_other_data
-from hw2core.gate.metrics import find_commit, read_revision, read_working_tree
+from hw2core.gate.metrics import read_revision, read_working_tree
 from hw2core.gate.rules import check_rules, compare, load_rules
 from hw2core.gate.tables import as_json, as_markdown, as_table
 from hw2core.layout import Layout
+from hw2core.revisions import find_commit
 from hw2core.settings import load_params
 from hw2core.settings.runs import evaluated_runs, trained_runs
 

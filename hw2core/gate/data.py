@@ -6,8 +6,8 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from hw2core.gate.metrics import git_show
 from hw2core.layout import Layout
+from hw2core.revisions import file_of
 from hw2core.settings.runs import Run
 
 READY = "data/ready/"
@@ -15,7 +15,7 @@ READY = "data/ready/"
 
 def on_other_data(layout: Layout, commit: str, runs: Iterable[Run]) -> set[str]:
     """The stage/item of runs whose data have other checksums in the base's dvc.lock than in that of the working tree."""
-    base = Data(*(git_show(layout, commit, name) for name in ("params.yaml", "dvc.lock")))
+    base = Data(*(file_of(layout, commit, name) for name in ("params.yaml", "dvc.lock")))
     files = (layout.params, layout.root / "dvc.lock")
     here = Data(*(path.read_bytes() if path.is_file() else b"" for path in files))
     return {

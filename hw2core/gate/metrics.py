@@ -1,6 +1,5 @@
 """The metrics of the working tree and of a git revision, combined over the seeds of each stage and item."""
 
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
@@ -9,6 +8,7 @@ from typing import Any
 from hw2core.errors import UserError
 from hw2core.evaluation.seeds import combine
 from hw2core.layout import Layout
+from hw2core.revisions import git
 from hw2core.settings.parsing import parse_json
 from hw2core.settings.runs import Run
 
@@ -86,52 +86,3 @@ def read_blobs(layout: Layout, blobs: Mapping[PurePosixPath, str]) -> dict[PureP
         contents[path] = stream[:size]
         stream = stream[size + 1 :]
     return contents
-
-
-def find_commit(layout: Layout, base: str) -> str:
-    """Return the commit that `base` names, a revision or an experiment, or raise a UserError that says how to get it."""
-    try:
-        if (commit := resolve(layout, base) or experiment(layout, base)) is not None:
-            return commit
-        git(layout, "rev-parse", "--git-dir")
-    except FileNotFoundError:
-        raise UserError("git is not installed, and the gate reads the base's metrics with it") from None
-    if resolve(layout, f"origin/{base}") is not None:
-        raise UserError(f"there is no revision {base} here, but origin/{base}: give --base origin/{base}")
-    if git(layout, "rev-parse", "--is-shallow-repository").strip() == b"true":
-        raise UserError(
-            f"there is no revision {base} in this shallow clone; fetch it: "
-            f"git fetch --depth=1 origin {base}:refs/remotes/origin/{base} && hw2 gate --base origin/{base}"
-        )
-    raise UserError(f"there is no revision {base} here; `git fetch` brings what others pushed")
-
-
-def experiment(layout: Layout, name: str) -> str | None:
-    """The commit of a DVC experiment."""
-    done = subprocess.run(
-        ["git", "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps"],
-        cwd=layout.root,
-        capture_output=True,
-        text=True,
-    )
-    refs = dict(line.rsplit(" ", 1) for line in done.stdout.splitlines())
-    return next((commit for ref, commit in refs.items() if ref.rpartition("/")[2] == name), None)
-
-
-def git_show(layout: Layout, commit: str, path: str) -> bytes:
-    """The content of a file in a commit; empty if it has none."""
-    done = subprocess.run(["git", "show", f"{commit}:./{path}"], cwd=layout.root, capture_output=True)
-    return done.stdout if done.returncode == 0 else b""
-
-
-def resolve(layout: Layout, revision: str) -> str | None:
-    command = ["git", "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}"]
-    done = subprocess.run(command, cwd=layout.root, capture_output=True, text=True)
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def git(layout: Layout, *arguments: str, stdin: bytes = b"") -> bytes:
-    done = subprocess.run(["git", *arguments], cwd=layout.root, input=stdin, capture_output=True)
-    if done.returncode != 0:
-        raise UserError(f"git {arguments[0]}: {' '.join(done.stderr.decode(errors='replace').split())}")
-    return done.stdout

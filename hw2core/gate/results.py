@@ -5,13 +5,12 @@ Both sides are read from reports/tables/, which the stage report writes.
 
 import csv
 import io
-from dataclasses import dataclass
 
 from hw2core.errors import UserError
 from hw2core.evaluation.seeds import Value, differ
-from hw2core.gate.metrics import find_commit, git_show
 from hw2core.gate.tables import aligned
 from hw2core.layout import Layout
+from hw2core.revisions import file_of, find_commit
 from hw2core.settings.registry import title
 
 TABLES = {
@@ -34,38 +33,32 @@ COLUMNS = {
 }
 """Columns of faces and digits, with their headings. In the table of accuracies every bound and method is a column."""
 
+BOUNDS = ("source only", "target only")
+
 Cells = dict[str, Value]
 Table = dict[str, Cells]
 """For each row, by its first cell, the metrics that were measured."""
 
 
-@dataclass(frozen=True)
-class Side:
-    name: str
-    tables: dict[str, Table]
-
-
 def print_results(layout: Layout, against: str) -> None:
-    here = Side("here", read_tables({name: read_here(layout, name) for name in TABLES}))
-    if not any(here.tables.values()):
+    tables = read_tables({name: read_here(layout, name) for name in TABLES})
+    if not any(tables.values()):
         raise UserError("reports/tables: no results yet; `hw2 repro` measures and writes them")
-    base = read_base(layout, against) if against else None
+    base = read_base(layout, against) if against else {}
     for name, heading in TABLES.items():
-        if rows := here.tables[name]:
-            print(heading if base is None else f"{heading}: here, and the difference from {against}")
-            lines = table_lines(rows, base.tables[name] if base else None)
-            print(*aligned(lines), "", sep="\n")
+        if rows := tables[name]:
+            print(f"{heading}: here, and the difference from {against}" if base else heading)
+            print(*aligned(table_lines(rows, base.get(name))), "", sep="\n")
     if base:
         print("=: the same; *: more than two pooled standard deviations apart (docs/evaluation.md)")
 
 
-def read_base(layout: Layout, against: str) -> Side:
+def read_base(layout: Layout, against: str) -> dict[str, Table]:
     commit = find_commit(layout, against)
-    found = {name: git_show(layout, commit, f"reports/tables/{name}.csv") for name in TABLES}
-    base = Side(against, read_tables(found))
-    if not any(base.tables.values()):
+    tables = read_tables({name: file_of(layout, commit, f"reports/tables/{name}.csv") for name in TABLES})
+    if not any(tables.values()):
         raise UserError(f"{against} has no reports/tables to compare with")
-    return base
+    return tables
 
 
 def read_here(layout: Layout, name: str) -> bytes:
@@ -89,49 +82,40 @@ def read_table(text: str) -> Table:
         n = int(float(row["n"])) if row.get("n") else None
         found[key] = {}
         for column in row:
-            if row[column] and f"{column} std" in row and not column.endswith("gap closed"):
+            if (
+                row[column]
+                and f"{column} std" in row
+                and not column.endswith("gap closed")
+                and not column.isdecimal()
+            ):
                 std = float(row[f"{column} std"]) if row[f"{column} std"] else None
                 found[key][column] = Value(float(row[column]), std, n)
     return found
 
 
 def table_lines(rows: Table, base: Table | None) -> list[list[str]]:
-    """A heading and a line for each row; columns without any metric are left out, as are pairs without a method."""
-    present = [
-        column
-        for column in dict.fromkeys(c for cells in rows.values() for c in cells)
-        if not column.isdecimal()
-    ]
-    columns = [c for c in present if c in COLUMNS] or present
-    is_pairs = not any(column in COLUMNS for column in present)
-    shown = {
-        key: cells
-        for key, cells in rows.items()
-        if not is_pairs or len(cells) == max(map(len, rows.values()))
-    }
-    heading = ["", *(COLUMNS.get(column) or title(column) for column in columns)]
-    return [
-        heading,
-        *(
-            [
-                title(key),
-                *(
-                    cell(cells.get(column), (base or {}).get(key, {}).get(column), base is not None)
-                    for column in columns
-                ),
-            ]
-            for key, cells in shown.items()
-        ),
-    ]
+    """A heading and a line for each row. Columns without any metric are left out, and pairs that no method was trained on."""
+    measured = list(dict.fromkeys(column for cells in rows.values() for column in cells))
+    columns = [c for c in measured if c in COLUMNS] or measured  # accuracies: every bound and method
+    methods = set(columns) - {*COLUMNS, *BOUNDS}
+    lines = [["", *(COLUMNS.get(column) or title(column) for column in columns)]]
+    for name, cells in rows.items():
+        if methods and not methods & set(cells):
+            continue
+        before = None if base is None else base.get(name, {})
+        lines.append([title(name), *(cell(column, cells, before) for column in columns)])
+    return lines
 
 
-def cell(here: Value | None, before: Value | None, compared: bool) -> str:
+def cell(column: str, cells: Cells, before: Cells | None) -> str:
+    """A metric and, if there is something to compare with, its difference."""
+    here = cells.get(column)
     if here is None:
         return "-"
-    if not compared:
-        return str(here)
     if before is None:
+        return str(here)
+    if (base := before.get(column)) is None:
         return f"{here} (new)"
-    if here == before:
+    if here == base:
         return f"{here} (=)"
-    return f"{here} ({here.mean - before.mean:+.3g}{'*' if differ(here, before) else ''})"
+    return f"{here} ({here.mean - base.mean:+.3g}{'*' if differ(here, base) else ''})"

@@ -13,7 +13,7 @@ from hw2core.layout import Layout
 from hw2core.pipeline.repository import Repository
 from hw2core.pipeline.slots import visible_gpus
 from hw2core.settings import Params
-from hw2core.settings.checks import uses_faces
+from hw2core.settings.runs import datasets_of
 from hw2core.settings.systems import Training
 
 GB = 10**9
@@ -41,7 +41,7 @@ def check(params: Params, layout: Layout, ready: Collection[str] = (), local: bo
     place on other machines, of which nothing is known.
     """
     problems: list[str] = []
-    contents = {name: look(params, layout, name, ready, problems) for name in datasets(params)}
+    contents = {name: contents_of(params, layout, name, ready, problems) for name in datasets_of(params)}
     known = {name: found for name, found in contents.items() if found}
     faces = known.get(params.data.faces)
     skipped = {}
@@ -67,16 +67,10 @@ def check_stale(
 ) -> Found:
     """Check before the stages `todo` run: data/ready is right of those datasets that no stage makes again."""
     made = {repository.stages[name].cmd.rpartition(" ")[2] for name in todo if name.startswith("preprocess")}
-    return check(params, layout, [name for name in datasets(params) if name not in made], local)
+    return check(params, layout, [name for name in datasets_of(params) if name not in made], local)
 
 
-def datasets(params: Params) -> list[str]:
-    """The datasets that the pipeline reads."""
-    faces = [params.data.faces] if uses_faces(params.model_dump()) else []
-    return [*params.data.domains, *faces]
-
-
-def look(
+def contents_of(
     params: Params, layout: Layout, name: str, ready: Collection[str], problems: list[str]
 ) -> Contents | None:
     """The contents of a dataset; None, and lines added to `problems`, if it cannot be read."""

@@ -35,8 +35,8 @@ def reproduce(
 ) -> None:
     """Bring the workspace up to date, on this machine with `jobs` stages in parallel (a number, or auto) or on a cluster.
 
-    With `targets` only the stages that they name, and what these need. `check` is told what is stale before anything
-    runs; it answers which stages are skipped, by the beginning of their names, and why.
+    With `targets` only the stages that they name, and what these need. `check` receives what is stale before anything
+    runs; it returns which stages are skipped, by the beginning of their names, and why.
 
     A stage that fails stops all others and ends the process, with status 2 for bad input, else 1. `keep_going` finishes
     what does not depend on it first.

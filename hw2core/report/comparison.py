@@ -90,7 +90,7 @@ def verdict(same: bool, one_seed: bool, beyond: bool) -> str:
     if same:
         return "equal"
     if one_seed:
-        return "one seed: cannot be told"
+        return "one seed: not tested"
     return "**more than the seeds explain**" if beyond else "within the seeds"
 
 

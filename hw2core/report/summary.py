@@ -56,8 +56,4 @@ def of_pairs(params: Params, table: pd.DataFrame, methods: list[str]) -> dict[st
 def chosen(row: Row, **columns: str) -> Summary:
     """Some metrics of a table's row under other names, if they were measured."""
     found: dict[str, Any] = {name: row.get(column) for name, column in columns.items()}
-    return {
-        name: round(float(value), DECIMALS)
-        for name, value in found.items()
-        if value is not None and value == value
-    }
+    return {name: round(float(value), DECIMALS) for name, value in found.items() if pd.notna(value)}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from hw2core.settings.checks import uses_faces
 from hw2core.settings.models import Params
 from hw2core.settings.registry import ADAPTERS, AUTOENCODERS, GANS
 
@@ -56,6 +57,12 @@ def evaluated_runs(params: Params) -> tuple[Run, ...]:
         *repeated("evaluate_ddpm", params.conditional.ddpm, of_generators.conditional),
         *(Run("sweep_ddpm", item, None) for item in params.conditional.ddpm),
     )
+
+
+def datasets_of(params: Params) -> list[str]:
+    """Return the datasets that the pipeline reads: the domains, and the faces if a system uses them."""
+    faces = [params.data.faces] if uses_faces(params.model_dump()) else []
+    return [*params.data.domains, *faces]
 
 
 def generator_seeds(params: Params, name: str) -> list[int]:

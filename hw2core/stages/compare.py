@@ -1,7 +1,6 @@
 """`hw2 compare`: the results of two revisions or experiments on one page."""
 
 import io
-import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
@@ -11,6 +10,7 @@ from hw2core.files import write_whole
 from hw2core.layout import Layout
 from hw2core.report import comparison, html, pages
 from hw2core.report.comparison import Side
+from hw2core.revisions import find_commit, run
 from hw2core.settings import load_params
 from hw2core.stages.report import draw
 
@@ -25,8 +25,8 @@ def compare(layout: Layout, first: str, second: str) -> Path:
         pictures = [draw(comparison.samples(side))[0] for side in sides]
         both = [name for name in pictures[0] if name in pictures[1]]
         shown = {
-            f"figures/{folder.name}_{name}.png": drawn[name].webp
-            for folder, drawn in zip(folders, pictures, strict=True)
+            f"figures/{folder.name}_{name}.png": files[name].webp
+            for folder, files in zip(folders, pictures, strict=True)
             for name in both
         }
         context = {
@@ -45,32 +45,10 @@ def compare(layout: Layout, first: str, second: str) -> Path:
 
 def extracted(layout: Layout, name: str, folder: Path) -> Side:
     """The params and metrics of a revision, or of an experiment of DVC, in a folder of their own."""
-    commit = resolve(layout, name)
-    packed = git(layout, "archive", commit, "params.yaml", "stages")
-    if packed is None:
+    packed = run(layout, "archive", find_commit(layout, name), "params.yaml", "stages")
+    if packed.returncode != 0:
         raise UserError(f"{name}: has no params.yaml or no stages/, so there is nothing to compare")
     folder.mkdir()
-    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
         archive.extractall(folder, filter="data")
     return Side(name, load_params(folder / "params.yaml"), Layout(folder))
-
-
-def resolve(layout: Layout, name: str) -> str:
-    """The commit of a revision or, if there is none of that name, of an experiment."""
-    experiments = (git(layout, "for-each-ref", "--format=%(refname)", "refs/exps") or b"").decode().split()
-    for revision in (name, *(ref for ref in experiments if ref.endswith(f"/{name}"))):
-        found = git(layout, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-        if found:
-            return found.decode().strip()
-    raise UserError(
-        f"there is no revision and no experiment {name} here; `git log` and `dvc exp show` list them"
-    )
-
-
-def git(layout: Layout, *arguments: str) -> bytes | None:
-    """What a git command prints; None if it fails."""
-    try:
-        done = subprocess.run(["git", *arguments], cwd=layout.root, capture_output=True)
-    except FileNotFoundError:
-        raise UserError("git is not installed, and hw2 compare reads revisions with it") from None
-    return done.stdout if done.returncode == 0 else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
-from hw2core.engine.randomness import generator as rng_for
+from hw2core.engine.randomness import rng_for
 from hw2core.errors import UserError
 from hw2core.files import new_folder
 from hw2core.layout import Layout

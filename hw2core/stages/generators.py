@@ -17,7 +17,7 @@ from hw2core.engine import journal
 from hw2core.engine.batches import ImageSet, resident
 from hw2core.engine.device import Device
 from hw2core.engine.images import UNKNOWN, find_attribute, missing_attribute, open_split, read_about
-from hw2core.engine.randomness import generator as rng_for
+from hw2core.engine.randomness import rng_for
 from hw2core.errors import UserError
 from hw2core.layout import Layout
 from hw2core.settings import Params

@@ -10,7 +10,7 @@ import pandas as pd
 from hw2core.files import new_folder, write_whole
 from hw2core.layout import Layout
 from hw2core.report import html, latex, pages, references, runs
-from hw2core.report.figures.style import Drawn, both
+from hw2core.report.figures.style import FigureFiles, figure_files
 from hw2core.report.outputs import MissingError
 from hw2core.report.sections import Figures, Section, background, chart_data, glance
 from hw2core.report.sections.adaptation import adaptation_section
@@ -43,7 +43,7 @@ def report(params: Params, layout: Layout) -> None:
     for section in filter(None, sections.values()):
         tables |= section.tables
         figures |= section.figures
-    drawn, notes = draw(figures)
+    pictures, notes = draw(figures)
     views = chart_data.all_views(params, layout)
     more = {
         "missing_sections": missing,
@@ -59,10 +59,10 @@ def report(params: Params, layout: Layout) -> None:
         for name, metrics in summaries(params, sections).items():
             write_whole(folder / f"{name}.json", f"{json.dumps(metrics)}\n".encode())
     with new_folder(layout.reports / "figures") as folder:
-        for name, picture in drawn.items():
+        for name, picture in pictures.items():
             write_whole(folder / f"{name}.png", picture.png)
-    pictures = {f"figures/{name}.png": picture.webp for name, picture in drawn.items()}
-    page = html.page(text, heading(sections), pictures, views.charts, views.datasets)
+    embedded = {f"figures/{name}.png": picture.webp for name, picture in pictures.items()}
+    page = html.page(text, heading(sections), embedded, views.charts, views.datasets)
     write_whole(layout.reports / "report.md", text.encode())
     write_whole(layout.reports / "report.html", page.encode())
 
@@ -81,15 +81,15 @@ def or_missing(build: Callable[[], Section | None]) -> tuple[Section | None, str
         return None, str(missing)
 
 
-def draw(figures: Figures) -> tuple[dict[str, Drawn], dict[str, str]]:
+def draw(figures: Figures) -> tuple[dict[str, FigureFiles], dict[str, str]]:
     """The figures, and for each one that shows what has not run yet, what that is."""
-    drawn, notes = {}, {}
+    files, notes = {}, {}
     for name, figure in figures.items():
         try:
-            drawn[name] = both(figure())
+            files[name] = figure_files(figure())
         except MissingError as missing:
             notes[name] = str(missing)
-    return drawn, notes
+    return files, notes
 
 
 def context(params: Params, layout: Layout, sections: dict[str, Section | None]) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from hw2core.layout import Layout
 from hw2core.report.figures.grids import contact_sheet
 from hw2core.report.figures.style import save
 from hw2core.settings import Params
-from hw2core.settings.checks import source_of, uses_faces
+from hw2core.settings.checks import source_of
 from hw2core.settings.registry import DATASETS
+from hw2core.settings.runs import datasets_of
 
 
 def list_all(params: Params, layout: Layout) -> None:
     """Print every dataset that there is: first those that params name, with their state, then the others of each source."""
-    faces = [params.data.faces] if uses_faces(params.model_dump()) else []
-    used = list(dict.fromkeys((*params.data.domains, *faces)))
+    used = datasets_of(params)
     width = max(map(len, used), default=0)
     print("In params.yaml:")
     for name in used:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hw2core.engine import journal
 from hw2core.engine.device import choose_device
-from hw2core.engine.randomness import generator as rng_for
+from hw2core.engine.randomness import rng_for
 from hw2core.engine.tiles import write_tiles
 from hw2core.evaluation.classification import accuracy, outputs
 from hw2core.files import write_whole

@@ -111,7 +111,7 @@ def test_split_of_2022_has_the_counts_of_the_course(
 
 
 def test_split_of_2022_keeps_labels_and_depends_on_the_seed(folder: Path) -> None:
-    labels_of = {
+    label_by_image = {
         image.tobytes(): label
         for split in made(folder, "usps").splits.values()
         for image, label in zip(split.images, split.labels, strict=True)
@@ -119,7 +119,7 @@ def test_split_of_2022_keeps_labels_and_depends_on_the_seed(folder: Path) -> Non
     once, again, other = (made(folder, "usps", split="course2022", seed=seed).splits for seed in (0, 0, 1))
     for name, count in (("train", 19), ("test", 5)):
         assert len(once[name]) == count
-        assert [labels_of[image.tobytes()] for image in once[name].images] == once[name].labels.tolist()
+        assert [label_by_image[image.tobytes()] for image in once[name].images] == once[name].labels.tolist()
         assert (once[name].images == again[name].images).all()
     assert (once["train"].images != other["train"].images).any()
 

@@ -14,7 +14,7 @@ from torch.optim import Adam
 
 from hw2core.engine.device import Device
 from hw2core.engine.loop import Trained, Watch, average, evaluation_mode, lr_factor, train
-from hw2core.engine.randomness import generator, seed_torch
+from hw2core.engine.randomness import rng_for, seed_torch
 from hw2core.engine.resume import Checkpoint
 from hw2core.engine.system import Batch, System
 from hw2core.errors import Interrupted, UserError
@@ -80,7 +80,7 @@ class Small(System):
 
 
 def batch_at(k: int) -> tuple[Tensor, Tensor]:
-    rng = generator("batch", k)
+    rng = rng_for("batch", k)
     images = torch.rand((6, 3, 4, 4), generator=rng).to(memory_format=torch.channels_last)
     return images, torch.randint(3, (6,), generator=rng)
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw2core.engine.randomness import generator, seed_for, seed_torch
+from hw2core.engine.randomness import rng_for, seed_for, seed_torch
 
 names = st.lists(st.text(max_size=5) | st.integers(0, 99), max_size=4)
 
@@ -23,17 +23,17 @@ def test_the_order_and_the_kind_of_names_count() -> None:
 
 
 def test_a_generator_gives_the_same_numbers_for_the_same_names_whatever_was_drawn_before() -> None:
-    first = torch.rand(5, generator=generator("noise", 3))
+    first = torch.rand(5, generator=rng_for("noise", 3))
     torch.rand(100)
-    assert torch.equal(torch.rand(5, generator=generator("noise", 3)), first)
-    assert not torch.equal(torch.rand(5, generator=generator("noise", 4)), first)
+    assert torch.equal(torch.rand(5, generator=rng_for("noise", 3)), first)
+    assert not torch.equal(torch.rand(5, generator=rng_for("noise", 4)), first)
 
 
 def test_a_generator_leaves_the_global_one_alone() -> None:
     seed_torch("here")
     expected = torch.rand(3)
     seed_torch("here")
-    torch.rand(10, generator=generator("there"))
+    torch.rand(10, generator=rng_for("there"))
     assert torch.equal(torch.rand(3), expected)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from conftest import small_raw
 from PIL import Image
 
-from hw2core.report.figures.style import Drawn, both
+from hw2core.report.figures.style import FigureFiles, figure_files
 from hw2core.report.sections import Figures
 from hw2core.settings import Params
 from hw2core.settings.validation import validate
@@ -18,10 +18,10 @@ def params_of(**changes: Any) -> Params:
     return validate(raw, "params.yaml")
 
 
-BLANK = both(Image.new("RGB", (1, 1)))
+BLANK = figure_files(Image.new("RGB", (1, 1)))
 
 
-def undrawn(figures: Figures) -> tuple[dict[str, Drawn], dict[str, str]]:
+def undrawn(figures: Figures) -> tuple[dict[str, FigureFiles], dict[str, str]]:
     """In place of hw2core.stages.report.draw, which takes most of the time."""
     return dict.fromkeys(figures, BLANK), {}
 

@@ -11,6 +11,7 @@ from reported import params_of, rows_below
 from hw2core.engine.journal import read_json, write_metrics
 from hw2core.layout import Layout
 from hw2core.report import comparison, html, pages
+from hw2core.revisions import find_commit
 from hw2core.settings.yaml import write_yaml
 from hw2core.stages import compare as stage
 
@@ -68,23 +69,23 @@ def test_the_page_has_the_samples_of_both(repository: Layout) -> None:
     assert page.count("sngan_samples</figcaption>") == 2
 
 
-def test_within_the_seeds_and_one_seed_are_told_apart() -> None:
-    assert comparison.verdict(same=False, one_seed=True, beyond=False) == "one seed: cannot be told"
+def test_one_seed_has_another_verdict_than_several_that_do_not_differ() -> None:
+    assert comparison.verdict(same=False, one_seed=True, beyond=False) == "one seed: not tested"
     assert comparison.verdict(same=False, one_seed=False, beyond=False) == "within the seeds"
 
 
 def test_an_unknown_revision_is_one_line(repository: Layout) -> None:
     line = complaint(lambda: stage.compare(repository, "main", "nothing"))
     assert (
-        line == "there is no revision and no experiment nothing here; `git log` and `dvc exp show` list them"
+        line == "there is no revision and no experiment nothing here; `git fetch` brings what others pushed"
     )
 
 
 def test_an_experiment_is_found_by_its_name(repository: Layout) -> None:
-    head = stage.resolve(repository, "main")
+    head = find_commit(repository, "main")
     reference = f"refs/exps/{head[:2]}/{head[2:]}/brisk-name"
     subprocess.run(["git", "update-ref", reference, head], cwd=repository.root, check=True)
-    assert stage.resolve(repository, "brisk-name") == head
+    assert find_commit(repository, "brisk-name") == head
 
 
 def test_a_revision_without_results_is_one_line(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 
 from hw2core.report import html, pages
-from hw2core.report.figures.style import both
+from hw2core.report.figures.style import figure_files
 
 
 def test_a_metric_has_its_standard_deviation_and_a_missing_one_is_a_dash() -> None:
@@ -60,7 +60,7 @@ def test_a_code_block_ends_where_its_text_ends(text: str) -> None:
 
 
 def test_pictures_are_embedded_in_the_page() -> None:
-    picture = both(Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8))).webp
+    picture = figure_files(Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8))).webp
     page = html.page("![A black square](black.png)\n", "T", {"black.png": picture}, {}, {})
     assert f'src="data:image/webp;base64,{base64.b64encode(picture).decode()}"' in page
     assert 'alt="A black square" width="2" height="2"' in page

@@ -60,7 +60,7 @@ def copy(full: Layout, tmp_path: Path) -> Layout:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are laid out but not rendered, which takes most of the time."""
-    monkeypatch.setattr(stage, "both", lambda figure: BLANK)
+    monkeypatch.setattr(stage, "figure_files", lambda figure: BLANK)
 
 
 @pytest.mark.usefixtures("quick")

@@ -24,7 +24,7 @@ from hw2core.engine import images
 from hw2core.engine.device import Device
 from hw2core.engine.images import ImageData, Split
 from hw2core.engine.journal import read_json, read_model
-from hw2core.engine.randomness import generator as rng_for
+from hw2core.engine.randomness import rng_for
 from hw2core.engine.system import Batch, System
 from hw2core.errors import UserError
 from hw2core.layout import Layout
@@ -378,14 +378,14 @@ if (first := os.fork()) == 0:
     cli.main()
 assert os.waitpid(first, 0)[1] == signal.SIGKILL
 if (second := os.fork()) == 0:
-    see = FiniteCheck.see
+    add = FiniteCheck.add
 
-    def see_and_ask_to_end(self, step, *values):
-        see(self, step, *values)
+    def add_and_ask_to_end(self, step, *values):
+        add(self, step, *values)
         if step == 6:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    FiniteCheck.see = see_and_ask_to_end
+    FiniteCheck.add = add_and_ask_to_end
     cli.main()
 assert os.waitstatus_to_exitcode(os.waitpid(second, 0)[1]) == 128 + signal.SIGTERM
 assert not os.path.exists("stages/train_gan/sngan")

@@ -8,14 +8,14 @@ import torch
 from small_systems import ACGANS, FACE_GENERATORS, build, step
 from torch import Tensor
 
-from hw2core.engine.randomness import generator
+from hw2core.engine.randomness import rng_for
 from hw2core.settings.registry import GANS
 from hw2core.systems.generator import Generator
 
 every_gan = pytest.mark.parametrize("name", GANS)
 
 
-def labels_of(system: Any, count: int) -> Tensor | None:
+def labels_for(system: Any, count: int) -> Tensor | None:
     return torch.arange(count) % system.labels if system.labels else None
 
 
@@ -25,7 +25,7 @@ def test_samples_are_images_of_the_size_in_params(name: str, size: int) -> None:
     system = build(name, size=size)
     system.networks.eval()
     with torch.no_grad():
-        images = system.sample(system.noise(3, generator("noise")))
+        images = system.sample(system.noise(3, rng_for("noise")))
     assert isinstance(system, Generator)
     assert images.shape == (3, 3, system.size, system.size) == (3, 3, size, size)
     assert images.isfinite().all()
@@ -41,9 +41,9 @@ def test_an_image_depends_on_its_noise_and_label_alone(name: str) -> None:
     for networks in (system.networks, loaded.networks):
         networks.eval()
     before = copy.deepcopy(system.networks.state_dict())
-    noise, labels = system.noise(5, generator("noise")), labels_of(system, 5)
+    noise, labels = system.noise(5, rng_for("noise")), labels_for(system, 5)
     assert noise.shape == (5, *system.latent_shape)
-    assert torch.equal(noise, system.noise(5, generator("noise")))
+    assert torch.equal(noise, system.noise(5, rng_for("noise")))
 
     def sample(system: Any, part: slice = slice(None)) -> Tensor:
         images: Tensor = system.sample(noise[part], labels if labels is None else labels[part])
@@ -64,7 +64,7 @@ def test_an_image_depends_on_its_noise_and_label_alone(name: str) -> None:
 @pytest.mark.parametrize("name", [*FACE_GENERATORS, "ddpm"])
 def test_a_longer_sequence_of_noise_starts_with_the_shorter_one(name: str) -> None:
     system = build(name)
-    assert torch.equal(system.noise(5, generator("noise"))[:2], system.noise(2, generator("noise")))
+    assert torch.equal(system.noise(5, rng_for("noise"))[:2], system.noise(2, rng_for("noise")))
 
 
 @every_gan

@@ -7,7 +7,7 @@ import torch
 from small_systems import build, faces, parameter_counts
 from torch.nn import functional as F
 
-from hw2core.engine.randomness import generator, seed_torch
+from hw2core.engine.randomness import rng_for, seed_torch
 from hw2core.systems.stylegan2 import Conv, Dense, Mapping, minibatch_std, modulated_conv, path_lengths
 
 
@@ -97,7 +97,7 @@ def test_noise_is_random_in_training_and_constant_in_evaluation() -> None:
     with torch.no_grad():
         for layer in (network.first, *network.conv0, *network.conv1):
             layer.noise_strength.fill_(1)
-        noise = system.noise(2, generator("noise"))
+        noise = system.noise(2, rng_for("noise"))
         assert (network(noise) - network(noise)).abs().max() > 1e-3
         network.eval()
         assert torch.equal(network(noise), network(noise))

@@ -89,22 +89,22 @@ def save(figure: Figure, path: Path) -> None:
     write_whole(path, as_png(figure))
 
 
-def rendered(drawn: Figure | Image.Image) -> Image.Image:
+def rendered(figure: Figure | Image.Image) -> Image.Image:
     """A figure as pixels, without the detour of `savefig`, which draws it twice."""
-    if isinstance(drawn, Image.Image):
-        return drawn
-    canvas = FigureCanvasAgg(drawn)
+    if isinstance(figure, Image.Image):
+        return figure
+    canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def shows_images(drawn: Figure | Image.Image) -> bool:
-    return isinstance(drawn, Image.Image) or any(axis.images for axis in drawn.axes)
+def shows_images(figure: Figure | Image.Image) -> bool:
+    return isinstance(figure, Image.Image) or any(axis.images for axis in figure.axes)
 
 
-def as_png(drawn: Figure | Image.Image) -> bytes:
+def as_png(figure: Figure | Image.Image) -> bytes:
     """A figure as PNG with 256 colors, a third of the bytes, so that git can hold it."""
-    return png_of(rendered(drawn), dither=shows_images(drawn))
+    return png_of(rendered(figure), dither=shows_images(figure))
 
 
 def png_of(picture: Image.Image, dither: bool) -> bytes:
@@ -122,13 +122,13 @@ def webp_of(picture: Image.Image, lossless: bool) -> bytes:
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """A figure as the files that show it: for git hosts, and for the page."""
+class FigureFiles:
+    """A figure as PNG for git hosts, and as WebP for the page."""
 
     png: bytes
     webp: bytes
 
 
-def both(drawn: Figure | Image.Image) -> Drawn:
-    picture, images = rendered(drawn), shows_images(drawn)
-    return Drawn(png_of(picture, dither=images), webp_of(picture, lossless=not images))
+def figure_files(figure: Figure | Image.Image) -> FigureFiles:
+    picture, images = rendered(figure), shows_images(figure)
+    return FigureFiles(png_of(picture, dither=images), webp_of(picture, lossless=not images))
