@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+from common import parser
 
 from hw2core.engine.instructions import set_instructions
 from hw2core.threads import thread_variables
@@ -27,9 +27,7 @@ IMAGES = 500
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--steps", type=int, default=60, help="steps per training")
     options.add_argument("--rounds", type=int, default=3, help="trainings with each setting")
     options.add_argument("--systems", nargs="+", default=list(SYSTEMS), help="sections of params.yaml")

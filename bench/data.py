@@ -11,11 +11,9 @@ An epoch: ours takes all batches of 128 in a new order from that array; theirs r
 The two take turns, and each ratio is of the same round.
 """
 
-import argparse
 import importlib.util
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -23,9 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import parser
 from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 # Slow imports are where they are used: the worker processes that read files import this module too.
 from hw2core.data import folder
@@ -43,9 +40,7 @@ PARTS = ("images", "labels")
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("paths", metavar="PATH", type=Path, nargs="*", help="folders of images")
     options.add_argument("--images", type=int, default=60_000, help="images to make if there is no PATH")
     options.add_argument("--rounds", type=int, default=3, help="rounds")
@@ -104,7 +99,9 @@ def read(path: Path, scratch: Path) -> ImageData:
     tree = open_tree(path)
     listings = folder.list_splits(tree, TEST_FRACTION)
     frame = resize_digit if listings["train"].attributes is None else square_face
-    pictures = read_pictures(tree, [file for listing in listings.values() for file in listing.files], frame)
+    pictures = read_pictures(
+        tree, [file for listing in listings.values() for file in listing.files], frame
+    ).images
     write_array(scratch / "pictures.npy", pictures)
     start, splits = 0, {}
     for name, listing in listings.items():

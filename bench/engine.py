@@ -8,18 +8,15 @@ cost depends on params. The two take turns in one process, and each ratio is of 
 each system.
 """
 
-import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+from common import parser
 from rounds import NoCheckpoint
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hw2core.engine.augmentation import color_jitter
 from hw2core.engine.batches import ImageSet, Shuffle
@@ -33,9 +30,7 @@ from hw2core.stages import predictors
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--steps", type=int, default=60, help="steps per round")
     options.add_argument("--rounds", type=int, default=7, help="rounds, after one for warmup")
     given = options.parse_args()

@@ -8,7 +8,6 @@ in 2048 dimensions, against the matrix square root that pytorch-fid computes. Th
 those of FOLDER.
 """
 
-import argparse
 import os
 import shutil
 import statistics
@@ -22,24 +21,20 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from common import ROOT, parser
 from PIL import Image
 from pytorch_fid import inception as theirs
 from scipy import linalg
 from torchvision.models.inception import Inception3
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from hw2core.evaluation.distances import Gaussian, frechet  # noqa: E402
-from hw2core.evaluation.inception import FILE  # noqa: E402
+from hw2core.evaluation.distances import Gaussian, frechet
+from hw2core.evaluation.inception import FILE
 
 CORES = 2
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--images", type=int, default=1000, help="images in each of the two folders")
     options.add_argument("--faces", type=Path, help="a folder or archive of faces, for the detector")
     given = options.parse_args()

@@ -18,7 +18,6 @@ import argparse
 import hashlib
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -29,13 +28,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from common import lock_digest, make_clone, parser
 from ruamel.yaml import YAML
 
 from hw2core.files import DRAFT
 from hw2core.pipeline import worker
 from hw2core.pipeline.worker import ForkServer
 
-ROOT = Path(__file__).parents[1]
 PROMPT = 5.0  # seconds in which a process ends by SIGTERM or SIGINT
 KINDS = ("SIGKILL", "SIGTERM", "SIGINT", "SIGKILL while writing")
 
@@ -68,9 +67,7 @@ class Tally:
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--per-stage", type=int, default=6)
     options.add_argument("--runs", type=int, default=20)
     options.add_argument("--jobs", default="2")
@@ -83,22 +80,11 @@ def main() -> None:
         # Both now, so that a commit during the runs does not make them differ.
         whole, broken = (make_clone(Path(folder) / name, given.profile) for name in ("whole", "broken"))
         seconds = run_to_the_end(whole, given.jobs)
-        print(f"unbroken: {seconds:.0f} s, dvc.lock {digest([whole / 'dvc.lock'])}", flush=True)
+        print(f"unbroken: {seconds:.0f} s, dvc.lock {lock_digest(whole)}", flush=True)
         break_trainings(whole, given.per_stage, rng, tally)
         if given.runs:
             break_pipeline(whole, broken, given, seconds, rng, tally)
     sys.exit(not tally.report())
-
-
-def make_clone(clone: Path, profile: str) -> Path:
-    subprocess.run(["git", "clone", "--quiet", ROOT, clone], check=True)
-    # Without committed results, so that every stage runs.
-    (clone / "dvc.lock").unlink(missing_ok=True)
-    for folder in ("stages", "reports"):
-        shutil.rmtree(clone / folder, ignore_errors=True)
-    apply = [sys.executable, "-m", "hw2core", "profile", profile]
-    subprocess.run(apply, cwd=clone, check=True, stdout=subprocess.DEVNULL)
-    return clone
 
 
 def command(jobs: str) -> list[str]:
@@ -109,12 +95,6 @@ def run_to_the_end(clone: Path, jobs: str) -> float:
     start = time.monotonic()
     subprocess.run(command(jobs), cwd=clone, check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - start
-
-
-def digest(paths: list[Path]) -> str:
-    """The SHA-256 of files, or of what they are missing."""
-    contents = [path.read_bytes() if path.is_file() else b"" for path in paths]
-    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()
 
 
 def md5(path: Path) -> str:
@@ -204,7 +184,7 @@ def break_pipeline(
         if not kind.startswith("SIGKILL"):
             tally.note_end(took)
     run_to_the_end(broken, given.jobs)
-    same = digest([whole / "dvc.lock"]) == digest([broken / "dvc.lock"])
+    same = lock_digest(whole) == lock_digest(broken)
     left = [str(path) for path in broken.rglob(f".*{DRAFT}")]
     print(f"drafts of killed writers that are left: {left or 'none'}")
     for kind, took in faults:

@@ -7,22 +7,18 @@ examples each test has tried. The exit status is 1 at the first input that is ne
 as small as hypothesis can make it.
 """
 
-import argparse
 import os
 import re
 import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from common import ROOT, parser
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--minutes", type=float, default=10)
     end = time.monotonic() + 60 * options.parse_args().minutes
     tried: Counter[str] = Counter()

@@ -9,7 +9,6 @@ DataLoader with 2 workers, a discriminator that ends in a sigmoid, BCELoss, and 
 an epoch of that many batches.
 """
 
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +20,6 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hw2core.data.drawn_faces import draw_split
 from hw2core.engine.batches import Shuffle, resident
@@ -87,15 +84,15 @@ def tutorial(home: Path, settings: Settings, device: torch.device) -> Callable[[
     discriminator = nn.Sequential(dcgan4.discriminator(channels), nn.Flatten(0), nn.Sigmoid()).to(device)
     init_weights(generator)
     init_weights(discriminator)
-    optimizers = [
+    g_adam, d_adam = (
         torch.optim.Adam(network.parameters(), settings.lr, settings.optimizer.betas)
         for network in (generator, discriminator)
-    ]
+    )
     loader = files_loader(home, settings)
 
     def run() -> None:
         for images, _ in loader:
-            plain_step(generator, discriminator, *optimizers, images.to(device), settings.latent_dim)
+            plain_step(generator, discriminator, g_adam, d_adam, images.to(device), settings.latent_dim)
 
     return run
 

@@ -39,7 +39,8 @@ def license_of(name: str) -> str:
         for line in about.get_all("Classifier", [])
         if line.startswith("License ::")
     ]
-    stated = " ".join(str(about.get("License-Expression") or about.get("License") or "").split())
+    fields = about.get_all("License-Expression") or about.get_all("License") or [""]
+    stated = " ".join(str(fields[0]).split())
     # Some packages state the whole text of their license in the place of its name.
     return stated if 0 < len(stated) <= 60 else "; ".join(kinds) or stated[:60] or "not stated"
 

@@ -6,7 +6,6 @@ Trains SNGAN, in a process of its own each time, on 64x64 images in a sparse fil
 --steps steps and after ten times as many, and the time of a step relative to the same images (0.5 GB) copied into memory. One thread.
 """
 
-import argparse
 import multiprocessing
 import resource
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import ROOT, parser
 
 from hw2core.engine import batches
 from hw2core.engine.batches import Shuffle, resident
@@ -24,16 +24,13 @@ from hw2core.engine.randomness import seed_torch
 from hw2core.settings import load_params
 from hw2core.systems.sngan import Sngan
 
-ROOT = Path(__file__).parents[1]
 CPU = Device(torch.device("cpu"), bf16=False, channels_last=True, compiled=False, about="cpu")
 IMAGE = 64 * 64 * 3
 ROUNDS = 3
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--gigabytes", type=float, default=20)
     options.add_argument("--steps", type=int, default=300)
     given = options.parse_args()

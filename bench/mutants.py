@@ -16,7 +16,6 @@ alone; each file gets mutants in proportion to its candidates. Some mutants chan
 100 % cannot be reached: compare rates of samples of the same size.
 """
 
-import argparse
 import ast
 import contextlib
 import gc
@@ -40,6 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from common import parser
 from mutations import ROOMS, Mutant, choose, find_candidates
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before numerical libraries are imported
@@ -252,20 +252,18 @@ def run_round(mutants: list[Mutant], work: Callable[[Mutant], Any], jobs: int) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--count", type=int, default=240, help="number of mutants")
-    parser.add_argument("--seed", type=int, default=0, help="of the sample")
-    parser.add_argument(
+    options = parser(__doc__)
+    options.add_argument("--count", type=int, default=240, help="number of mutants")
+    options.add_argument("--seed", type=int, default=0, help="of the sample")
+    options.add_argument(
         "--rooms", nargs="+", choices=ROOMS, default=[*ROOMS], metavar="ROOM", help=", ".join(ROOMS)
     )
-    parser.add_argument("--jobs", type=int, default=1, help="mutants that run at a time")
-    parser.add_argument(
+    options.add_argument("--jobs", type=int, default=1, help="mutants that run at a time")
+    options.add_argument(
         "--no-pipeline", action="store_true", help="leave out tests that need a finished pipeline"
     )
-    parser.add_argument("--out", type=Path, help="JSON file for every result")
-    given, start = parser.parse_args(), time.monotonic()
+    options.add_argument("--out", type=Path, help="JSON file for every result")
+    given, start = options.parse_args(), time.monotonic()
     for name in PRELOADED:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -79,10 +79,10 @@ def alternatives(node: Any, returned: str) -> Iterator[tuple[str, Any, ast.AST |
             yield "statement", node, "pass"
         case ast.Constant(value=bool()):
             yield "constant", node, str(not node.value)
-        case ast.Constant(value=int()):
-            yield "constant", node, str(node.value + 1)
-        case ast.Constant(value=float()):
-            yield "constant", node, repr(node.value * 2 or 1.0)
+        case ast.Constant(value=int() as number):
+            yield "constant", node, str(number + 1)
+        case ast.Constant(value=float() as number):
+            yield "constant", node, repr(number * 2 or 1.0)
         case ast.UnaryOp(op=ast.Not()):
             yield "boolean", node, node.operand
         case ast.If() | ast.IfExp() | ast.comprehension():
@@ -90,8 +90,8 @@ def alternatives(node: Any, returned: str) -> Iterator[tuple[str, Any, ast.AST |
                 # A comparison and `not` have their opposites above.
                 if not isinstance(test, ast.Compare | ast.UnaryOp):
                     yield "condition", test, ast.UnaryOp(ast.Not(), test)
-        case ast.Return(value=value):
-            value = ast.unparse(value) if value else "None"
+        case ast.Return(value=expression):
+            value = ast.unparse(expression) if expression else "None"
             if new := next((each for each in (returned, "None") if each != value), None):
                 yield "return", node, f"return {new}"
         case ast.Call():

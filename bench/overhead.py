@@ -7,7 +7,6 @@ repro itself, DVC in it, Dask, imports in the fork servers), each also in percen
 to do.
 """
 
-import argparse
 import json
 import os
 import resource
@@ -18,7 +17,8 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from common import make_clone, parser
+
 KINDS = {
     "data": ("download", "preprocess"),
     "trainings": ("train",),
@@ -29,18 +29,12 @@ KINDS = {
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--profile", help="a profile to apply to the committed params.yaml")
     options.add_argument("--jobs", default="2")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder) / "clone"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        (clone / "dvc.lock").unlink(missing_ok=True)
-        if given.profile:
-            run(clone, "profile", given.profile)
+        clone = make_clone(Path(folder) / "clone", given.profile)
         wall, cpu = run(clone, "repro", "--jobs", given.jobs)
         show(json.loads((clone / "runs" / "costs.json").read_text(encoding="utf-8")), wall, cpu)
         wall, cpu = run(clone, "repro")

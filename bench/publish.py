@@ -13,7 +13,6 @@ Runs of version 0.1 have one folder per item, with the mean and standard deviati
 seed, which are combined here.
 """
 
-import argparse
 import json
 import shutil
 import subprocess
@@ -22,13 +21,12 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from common import ROOT, parser
 
-from hw2core.evaluation.seeds import combine  # noqa: E402
-from hw2core.report.names import arrow  # noqa: E402
-from hw2core.settings.registry import title  # noqa: E402
-from hw2core.settings.yaml import read_yaml  # noqa: E402
+from hw2core.evaluation.seeds import combine
+from hw2core.report.names import arrow
+from hw2core.settings.registry import title
+from hw2core.settings.yaml import read_yaml
 
 Metrics = dict[str, Any]
 
@@ -46,9 +44,7 @@ GENERATED = {
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("name", help="a folder of reports/published/ with a params.yaml")
     options.add_argument("clone", type=Path, nargs="?", help="the clone in which it ran")
     options.add_argument("--table-only", action="store_true", help="only write table.md again")

@@ -8,7 +8,6 @@ published (USPS 16x16, floor(255 x)); the zip holds BSDS500's 200 training photo
 is 1 if one fails.
 """
 
-import argparse
 import bz2
 import csv
 import functools
@@ -25,13 +24,15 @@ import tempfile
 import threading
 import time
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from common import ROOT, parser
 from PIL import Image
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
 SETS = ("mnist", "usps", "mnistm")
 COUNTS = {"mnist": (60000, 10000), "usps": (7291, 2007), "mnistm": (59001, 9001)}
 PER_CLASS = {
@@ -92,7 +93,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-def workspace(folder: Path, data: dict[str, object], domains: list[str]) -> Path:
+def workspace(folder: Path, data: Mapping[str, object], domains: list[str]) -> Path:
     """Make a workspace with these settings of `data`."""
     folder.mkdir()
     shutil.copyfile(ROOT / "dvc.yaml", folder / "dvc.yaml")
@@ -126,7 +127,7 @@ def arrays_of(folder: Path, dataset: str) -> dict[str, np.ndarray]:
     return {path.stem: np.load(path) for path in sorted(ready.glob("*.npy"))}
 
 
-def about(folder: Path, dataset: str) -> dict:
+def about(folder: Path, dataset: str) -> dict[str, Any]:
     return json.loads((folder / "data" / "ready" / dataset / "about.json").read_text())
 
 
@@ -150,15 +151,13 @@ def unpack(arrays: dict[str, np.ndarray], digits: Path, dataset: str, year: int)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     for name in ("mnist", "usps", "photos"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    options = parser.parse_args()
+        options.add_argument(f"--{name}", type=Path, required=True)
+    given = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         here = Path(scratch)
-        write_mirror(here / "mirror", options.mnist, options.usps, options.photos)
+        write_mirror(here / "mirror", given.mnist, given.usps, given.photos)
         handler = functools.partial(Quiet, directory=str(here / "mirror"))
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -7,18 +7,15 @@ Only names change: every value stays as it was written. A list of seeds of all g
 that has today's names already is left as it is.
 """
 
-import argparse
 import csv
 import io
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
+from common import parser
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hw2core.settings.models import GeneratorSeeds
 from hw2core.settings.yaml import write_yaml
@@ -131,9 +128,7 @@ BY_STAGE = {
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("paths", type=Path, nargs="+")
     options.add_argument("--params", action="store_true", help="the paths are params.yaml files or profiles")
     given = options.parse_args()

@@ -8,9 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import common
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from hw2core.engine.device import Device, choose_device
 from hw2core.engine.loop import Watch, train
@@ -25,7 +24,7 @@ OURS = "hw2core"
 
 
 def parser(about: str | None, steps: int, rounds: int) -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = common.parser(about)
     options.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     options.add_argument(
         "--precision", choices=("fp32", "bf16"), default="fp32", help="of the sides named above"
@@ -73,9 +72,9 @@ def take_turns(what: str, images: int, rounds: int, sides: dict[str, Callable[[]
             taken = seconds(side, run)
             if turn:  # the first turn is warmup
                 times[side].append(taken)
-    for side, taken in times.items():
-        rate = images / statistics.median(taken)
-        print(f"{what}: {side} {rate:.1f} images/s{speedup(times[OURS], taken) if side != OURS else ''}")
+    for side, values in times.items():
+        rate = images / statistics.median(values)
+        print(f"{what}: {side} {rate:.1f} images/s{speedup(times[OURS], values) if side != OURS else ''}")
     sys.stdout.flush()
 
 

@@ -7,35 +7,30 @@ number of steps, on all cores, as `hw2 generate` does. Writes sampling.csv and s
 seconds depend on the machine; compare the ratios to the slowest setting of a sampler.
 """
 
-import argparse
 import sys
 import time
 from pathlib import Path
 
 import pandas as pd
+from common import ROOT, parser
 from matplotlib.figure import Figure
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from hw2core.engine.device import Device  # noqa: E402
-from hw2core.evaluation.classification import accuracy, outputs  # noqa: E402
-from hw2core.files import write_whole  # noqa: E402
-from hw2core.layout import Layout  # noqa: E402
-from hw2core.report.figures.style import color, line_style, page_figure, places, save, styled  # noqa: E402
-from hw2core.settings import Params, load_params  # noqa: E402
-from hw2core.settings.registry import SAMPLERS  # noqa: E402
-from hw2core.settings.systems import Sampling  # noqa: E402
-from hw2core.stages import generators  # noqa: E402
-from hw2core.stages.commands import every_core  # noqa: E402
-from hw2core.stages.digits_extractor import digit_reader  # noqa: E402
-from hw2core.stages.evaluate_digits import EACH, image_set  # noqa: E402
+from hw2core.engine.device import Device
+from hw2core.evaluation.classification import accuracy, outputs
+from hw2core.files import write_whole
+from hw2core.layout import Layout
+from hw2core.report.figures.style import color, line_style, page_figure, places, save, styled
+from hw2core.settings import Params, load_params
+from hw2core.settings.registry import SAMPLERS
+from hw2core.settings.systems import Sampling
+from hw2core.stages import generators
+from hw2core.stages.commands import every_core
+from hw2core.stages.digits_extractor import digit_reader
+from hw2core.stages.evaluate_digits import EACH, image_set
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("name", help="a folder of reports/published/")
     options.add_argument("clone", type=Path, help="the clone in which the model was trained")
     options.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=["dpm_solver", "ddim"])

@@ -7,7 +7,6 @@ file of one line. Prints the seconds until the first stage starts, the milliseco
 second run takes, which finds nothing to do.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -16,14 +15,13 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from common import ROOT, parser
+
 PARAMS = ("params.yaml", "gate.yaml")
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--stages", type=int, default=1000)
     options.add_argument("--jobs", type=int, default=8)
     given = options.parse_args()

@@ -8,11 +8,12 @@ Needs Chromium, and playwright from the requirements of development.
 import shutil
 import sys
 from pathlib import Path
+from typing import Literal
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-WIDE, PHONE = {"width": 1280, "height": 1000}, {"width": 380, "height": 800}
+WIDE, PHONE = ViewportSize(width=1280, height=1000), ViewportSize(width=380, height=800)
 PART = "#results-at-a-glance"
 CHART = ".view[id^=view-features]"
 COLORS = 128
@@ -36,11 +37,12 @@ def main(report: Path, folder: Path) -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=["--no-sandbox"]
         )
-        for name, size, scheme, part in (
+        views: list[tuple[str, ViewportSize, Literal["light", "dark"], str]] = [
             ("wide", WIDE, "light", PART),
             ("dark", WIDE, "dark", CHART),
             ("phone", PHONE, "light", PART),
-        ):
+        ]
+        for name, size, scheme, part in views:
             page = browser.new_page(viewport=size, color_scheme=scheme)
             page.goto(report.resolve().as_uri())
             if page.locator(part).count():

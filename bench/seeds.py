@@ -7,7 +7,6 @@ the workspace changes. It must have the faces and the weights of face_features, 
 rate and the distance of each seed, their mean, standard deviation and range.
 """
 
-import argparse
 import json
 import os
 import shutil
@@ -19,22 +18,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from common import ROOT, parser
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[1]
 METRICS = {"face_detection_rate": "%", "fd_faces": "", "recall_faces": ""}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("gans", nargs="+", metavar="GAN")
-    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)), help="0 to 9 unless given")
-    parser.add_argument("-S", dest="changes", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time")
-    parser.add_argument("--out", type=Path, help="JSON file for every result")
-    given = parser.parse_args()
+    options = parser(__doc__)
+    options.add_argument("gans", nargs="+", metavar="GAN")
+    options.add_argument("--seeds", type=int, nargs="+", default=list(range(10)), help="0 to 9 unless given")
+    options.add_argument("-S", dest="changes", action="append", default=[], metavar="KEY=VALUE")
+    options.add_argument("--jobs", type=int, default=2, help="trainings at a time")
+    options.add_argument("--out", type=Path, help="JSON file for every result")
+    given = options.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         workspace = copy_workspace(Path(scratch), given.gans, given.seeds, given.changes)
         runs = [(gan, seed) for gan in given.gans for seed in given.seeds]

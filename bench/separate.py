@@ -9,7 +9,6 @@ While the cluster runs the pipeline, workers that are in a training are killed w
 of each dvc.lock; the exit status is 1 unless they are identical.
 """
 
-import argparse
 import os
 import random
 import subprocess
@@ -18,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from common import lock_digest, make_clone, parser
 from distributed import Client
-from kill import make_clone, print_lock
 
 PYTHON = sys.executable
 DASK = [PYTHON, "-m", "dask"]
@@ -28,9 +27,7 @@ WORKER = "--nthreads 1 --no-nanny --no-dashboard"
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = parser(__doc__)
     options.add_argument("--workers", type=int, default=3)
     options.add_argument("--kills", type=int, default=10)
     options.add_argument("--profile", default="smoke")
@@ -56,6 +53,12 @@ def main() -> None:
         "the dvc.lock files are identical" if in_cluster == on_this_machine else "the dvc.lock files DIFFER"
     )
     sys.exit(in_cluster != on_this_machine)
+
+
+def print_lock(clone: Path, seconds: float) -> str:
+    digest = lock_digest(clone)
+    print(f"{clone.name}: finished in {seconds:.0f} s, dvc.lock {digest}", flush=True)
+    return digest
 
 
 def set_remote(clone: Path, url: str) -> None:

@@ -73,7 +73,7 @@ def git() -> Line:
 
 def memory() -> Line:
     try:
-        import psutil  # type: ignore[import-untyped]  # comes with dvc
+        import psutil  # comes with dvc
     except ImportError:
         return "note", "free memory unknown: psutil, which comes with dvc, is not installed"
     free, total = psutil.virtual_memory().available, psutil.virtual_memory().total

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 from hw2core.data.problems import FileError
 from hw2core.errors import UserError

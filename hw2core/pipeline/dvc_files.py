@@ -42,7 +42,7 @@ def remove_stale_rwlock(rwlock: Path) -> None:
 
 
 def is_dvc_process(pid: int) -> bool:
-    import psutil  # type: ignore[import-untyped]  # here: it is seldom needed
+    import psutil  # here: it is seldom needed
 
     try:
         command: list[str] = psutil.Process(pid).cmdline()
