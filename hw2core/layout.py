@@ -33,6 +33,9 @@ class Layout:
     def reports(self) -> Path:
         return self.root / "reports"
 
+    def published(self, name: str) -> Path:
+        return self.reports / "published" / name
+
     @property
     def runs(self) -> Path:
         """Resume state and logs. An experiment runs in a copy of the workspace that DVC deletes when it

@@ -33,7 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pipeline": {"data", "engine", "progress", *BASE},
     "doctor": {"__init__", *BASE},
     "stages": {"report", "evaluation", "systems", "engine", "data", *BASE},
-    "cli": {"stages", "pipeline", "gate", "doctor", "fingerprint", "__init__", *BASE},
+    "publish": {"report", "stages", "pipeline", *BASE},
+    "cli": {"publish", "stages", "pipeline", "gate", "doctor", "fingerprint", "__init__", *BASE},
     "__main__": {"cli"},
 }
 """Every room with the rooms that it may import besides itself."""

@@ -45,7 +45,7 @@ USER_COMMANDS = {
     "Run the pipeline": ["repro", "check", "status"],
     "Use a trained model": ["predict", "generate"],
     "Data": ["data"],
-    "Results": ["results", "report", "compare", "score", "judge", "gate"],
+    "Results": ["results", "report", "publish", "compare", "score", "judge", "gate"],
     "Workspace": ["profile", "prune", "doctor"],
 }
 OTHERS = [

@@ -116,6 +116,38 @@ def compare(
 
 
 @app.command(rich_help_panel=PANEL)
+def publish(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME",
+            help="The folder in reports/published/; without it, only the tables that quote published runs are written.",
+            show_default=False,
+        ),
+    ] = "",
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Change nothing; say where README.md or docs/results.md differ from published metrics.",
+        ),
+    ] = False,
+) -> None:
+    """Publish the committed results in reports/published/NAME, without data, and quote them in README.md."""
+    from hw2core import publish as publishing
+
+    layout = find_workspace()
+    if check and name:
+        raise UserError("--check checks all published runs: it takes no NAME")
+    if check:
+        sys.exit(publishing.check_documents(layout))
+    if name:
+        print(publishing.publish(layout, name))
+    for document in publishing.write_documents(layout):
+        print(f"wrote the tables of {document}")
+
+
+@app.command(rich_help_panel=PANEL)
 def gate(
     base: Annotated[str, typer.Option("--base", help="A git revision, or a DVC experiment.")] = "main",
     markdown: Annotated[bool, typer.Option("--md", help="Print Markdown, for a comment.")] = False,

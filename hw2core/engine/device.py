@@ -54,6 +54,14 @@ def to_device(tensor: Tensor, kind: torch.device) -> Tensor:
     return tensor.pin_memory().to(kind, non_blocking=True)
 
 
+def use_deterministic_attention() -> None:
+    """Leave the plain implementation of attention alone on GPUs: the others add gradients in any order, and the debug mode
+    only warns of it."""
+    torch.backends.cuda.enable_flash_sdp(False)
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
+    torch.backends.cuda.enable_cudnn_sdp(False)
+
+
 def choose_device(engine: Engine) -> Device:
     """The device that params name. Sets the threads and the determinism of this process, which results depend on."""
     found = torch.cuda.is_available()
@@ -69,6 +77,7 @@ def choose_device(engine: Engine) -> Device:
     torch.backends.cudnn.benchmark = False
     torch.set_num_threads(engine.threads)
     if kind.type == "cuda":
+        use_deterministic_attention()
         reason = "engine.device" if engine.device == "cuda" else "a GPU was found"
         where = "cuda"
     else:

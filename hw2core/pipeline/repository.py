@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,10 +60,15 @@ class Repository:
             raise UserError(f"{self.lock_file}: not as DVC writes it; restore it by git, or remove it")
         self.in_use: dict[str, ExitStack] = {}
 
-    def changed(self) -> set[str]:
-        """The stages that must run because of their own inputs, outputs or command."""
+    def changed(self, allow_missing: bool = False) -> set[str]:
+        """The stages that must run because of their own inputs, outputs or command. With `allow_missing`, files that are
+        only not here, such as models in a clone, change nothing."""
         with self.repo.lock:
-            return {name for name, stage in self.stages.items() if self.guard(name, stage.changed)}
+            return {
+                name
+                for name, stage in self.stages.items()
+                if self.guard(name, partial(stage.changed, allow_missing=allow_missing))
+            }
 
     def stale(self, skipped: Collection[str] = ()) -> list[str]:
         """The stages that changed, and all that are downstream of them, in the order of dvc.yaml."""

@@ -70,7 +70,8 @@ def reproduce(
         raise SystemExit(128 + interruption.number) from None
     report(layout, len(chosen), len(todo), outcomes, time.monotonic() - started)
     if changed:
-        print(f"Files changed during the run, and {', '.join(changed)} are stale again: run it again.")
+        more = f" and {len(changed) - 1} more stages" if len(changed) > 1 else ""
+        print(f"Files changed during the run, and {changed[0]}{more} are stale again: run it again.")
 
 
 def selected(repository: Repository, targets: Sequence[str]) -> set[str]:

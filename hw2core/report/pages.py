@@ -19,7 +19,7 @@ DASH = "\u2013"
 
 
 def markdown(context: Mapping[str, Any], notes: Mapping[str, str], template: str = "report.md.j2") -> str:
-    """A page of Markdown; `notes` stand in place of the figures that could not be drawn."""
+    """A page of Markdown; `notes` stand in place of the figures that could not be drawn. An empty note leaves a figure out."""
     environment = jinja2.Environment(
         loader=TEMPLATES,
         undefined=jinja2.StrictUndefined,
@@ -46,10 +46,14 @@ def markdown(context: Mapping[str, Any], notes: Mapping[str, str], template: str
     text = environment.get_template(template).render(context)
     text = re.sub(
         r" *!\[([^\]]*)\]\(figures/([^)]+)\.png\)",
-        lambda found: f"\n\n*{found[1]}: {note(notes[found[2]])}.*\n\n" if found[2] in notes else found[0],
+        lambda found: in_its_place(found[1], notes[found[2]]) if found[2] in notes else found[0],
         text,
     )
     return re.sub(r"\n\s*\n+", "\n\n", text)
+
+
+def in_its_place(caption: str, text: str) -> str:
+    return f"\n\n*{caption}: {note(text)}.*\n\n" if text else ""
 
 
 # --- numbers --------------------------------------------------------------------------------------------------

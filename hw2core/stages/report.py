@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,8 +19,9 @@ from hw2core.report.sections.adaptation import adaptation_section
 from hw2core.report.sections.conditional import conditional_section
 from hw2core.report.sections.faces import COURSE_FACES, faces_section
 from hw2core.report.summary import summaries
+from hw2core.report.views import Views
 from hw2core.settings import Params
-from hw2core.settings.registry import title
+from hw2core.settings.registry import DRAWN_FACES, title
 
 SECTIONS = {
     "faces": faces_section,
@@ -27,12 +30,44 @@ SECTIONS = {
     "data": background.data_section,
 }
 
+NO_PHOTOS = "Figures with photos of persons are left out of this published report."
+
+
+@dataclass(frozen=True)
+class Report:
+    text: str
+    page: str
+    tables: dict[str, pd.DataFrame]
+    figures: dict[str, FigureFiles]
+    summaries: dict[str, dict[str, Any]]
+
 
 def report(params: Params, layout: Layout) -> None:
     """Write tables, figures and pages. What has not run yet leaves a note in its place.
 
     Everything is read before anything is written, so that a malformed file leaves the old report as it is.
     """
+    built = build(params, layout)
+    with new_folder(layout.reports / "tables") as folder:
+        for name, table in built.tables.items():
+            content = table.to_csv(index=False, float_format="%.6g")
+            write_whole(folder / f"{name}.csv", content.encode())
+    with new_folder(layout.reports / "summary") as folder:
+        for name, metrics in built.summaries.items():
+            write_whole(folder / f"{name}.json", f"{json.dumps(metrics)}\n".encode())
+    write_pages(built, layout.reports)
+
+
+def write_pages(built: Report, folder: Path) -> None:
+    with new_folder(folder / "figures") as figures:
+        for name, files in built.figures.items():
+            write_whole(figures / f"{name}.png", files.png)
+    write_whole(folder / "report.md", built.text.encode())
+    write_whole(folder / "report.html", built.page.encode())
+
+
+def build(params: Params, layout: Layout, public: bool = False) -> Report:
+    """Read the outputs of the stages. A `public` report is small, without interactive charts, and shows no photos of faces."""
     whole, (params, skipped) = params, runs.without_skipped(params, layout)
     sections: dict[str, Section | None] = {}
     missing: dict[str, str] = {}
@@ -43,28 +78,20 @@ def report(params: Params, layout: Layout) -> None:
     for section in filter(None, sections.values()):
         tables |= section.tables
         figures |= section.figures
-    pictures, notes = draw(figures)
-    views = chart_data.all_views(params, layout)
+    photos = {name for section in filter(None, sections.values()) for name in section.photos}
+    left_out = photos if public and params.data.faces != DRAWN_FACES else set()
+    pictures, notes = draw({name: figure for name, figure in figures.items() if name not in left_out})
+    notes |= dict.fromkeys(left_out, "")
+    views = Views() if public else chart_data.all_views(params, layout)
     more = {
         "missing_sections": missing,
-        "skipped": skipped,
+        "skipped": [*skipped, *([NO_PHOTOS] if left_out else [])],
         "params": pages.as_yaml(whole.model_dump(mode="json")),
     }
     text = pages.markdown(context(params, layout, sections) | more, notes)
-    with new_folder(layout.reports / "tables") as folder:
-        for name, table in tables.items():
-            content = table.to_csv(index=False, float_format="%.6g")
-            write_whole(folder / f"{name}.csv", content.encode())
-    with new_folder(layout.reports / "summary") as folder:
-        for name, metrics in summaries(params, sections).items():
-            write_whole(folder / f"{name}.json", f"{json.dumps(metrics)}\n".encode())
-    with new_folder(layout.reports / "figures") as folder:
-        for name, picture in pictures.items():
-            write_whole(folder / f"{name}.png", picture.png)
-    embedded = {f"figures/{name}.png": picture.webp for name, picture in pictures.items()}
+    embedded = {f"figures/{name}.png": files.webp for name, files in pictures.items()}
     page = html.page(text, heading(sections), embedded, views.charts, views.datasets)
-    write_whole(layout.reports / "report.md", text.encode())
-    write_whole(layout.reports / "report.html", page.encode())
+    return Report(text, page, tables, pictures, summaries(params, sections))
 
 
 def write_latex(_: Params, layout: Layout) -> None:

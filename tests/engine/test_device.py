@@ -1,5 +1,6 @@
 """Where the arithmetic runs: as params say, or a line that says why not."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -40,6 +41,28 @@ def test_images_and_networks_lie_in_memory_as_params_say(channels_last: bool) ->
     for tensor in (images, network.weight):
         assert tensor.is_contiguous(memory_format=torch.channels_last) == channels_last
         assert tensor.is_contiguous() != channels_last
+
+
+KERNELS = ("flash", "mem_efficient", "cudnn")
+
+
+@pytest.fixture(autouse=True)
+def attention() -> Iterator[dict[str, bool]]:
+    """Whether torch uses its kernels of attention, which are switches of the whole process."""
+    before = {name: getattr(torch.backends.cuda, f"{name}_sdp_enabled")() for name in KERNELS}
+    yield before
+    for name, enabled in before.items():
+        getattr(torch.backends.cuda, f"enable_{name}_sdp")(enabled)
+
+
+def test_attention_on_a_gpu_is_deterministic(
+    params: Params, monkeypatch: pytest.MonkeyPatch, attention: dict[str, bool]
+) -> None:
+    assert any(attention.values())
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    choose_device(engine(params, device="cuda"))
+    assert not any(getattr(torch.backends.cuda, f"{name}_sdp_enabled")() for name in KERNELS)
+    assert torch.backends.cuda.math_sdp_enabled()
 
 
 def test_a_gpu_that_is_demanded_must_be_there(params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

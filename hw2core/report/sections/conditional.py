@@ -60,7 +60,7 @@ def conditional_section(params: Params, layout: Layout) -> Section | None:
     if "acgan/faces" in systems:
         context["faces"] = faces(params, layout)
         figures |= face_figures(params, layout)
-    return Section(context, tables, figures)
+    return Section(context, tables, figures, frozenset({"acgan_faces_neighbors"}))
 
 
 def digits_context(params: Params, layout: Layout, systems: list[str]) -> dict[str, Any]:

@@ -60,6 +60,7 @@ def faces_section(params: Params, layout: Layout) -> Section | None:
         },
         {"faces": table},
         figures,
+        frozenset({"real_samples", *(f"{name}_reconstructions" for name in params.autoencoders)}),
     )
 
 
