@@ -209,7 +209,8 @@ def test_training_stages_draw_no_figures() -> None:
         for path in MODULES
         if room(name_of(path)) != "report" and any(room(module) == "report" for module in own(path))
     }
-    assert importers == {f"hw2core.stages.{name}" for name in ("compare", "report", "show")}
+    stages = {f"hw2core.stages.{name}" for name in ("compare", "report", "show")}
+    assert importers == {"hw2core.publish", *stages}
     drawing = {
         room(name_of(path))
         for path in MODULES

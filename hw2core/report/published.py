@@ -25,7 +25,7 @@ DOCUMENTS = ("README.md", "docs/results.md")
 BLOCK = re.compile(
     r"(<!-- published ([\w-]+) ([\w-]+) -->\n)((?:(?!<!-- published ).)*?)(<!-- end published -->)", re.DOTALL
 )
-LOOSE = re.compile(r"\d[.,]\d+ ?(?:%|percent)")
+LOOSE = re.compile(r"\d+[.,]\d+ ?(?:%|percent)")
 """What a result looks like that stands in the text, where nothing compares it with the metrics."""
 
 Lines = list[str]

@@ -74,11 +74,12 @@ def adaptation_table(params: Params, layout: Layout, which: str) -> pd.DataFrame
 
 
 def adapted_accuracy(params: Params, layout: Layout, method: str, pair: str, which: str) -> Row | None:
-    """None if the method is not trained on this pair, or not evaluated yet."""
+    """None if the method is not trained on this pair yet. A training measures the accuracy that its evaluation measures again."""
     if pair not in params.pairs:
         return None
-    evaluation = Outputs(layout, "evaluate", f"{method}-{pair}", params.seeds)
-    metrics = if_there(evaluation.combined, f"accuracy.{which}")
+    needed = f"accuracy.{which}"
+    metrics = if_there(Outputs(layout, "evaluate", f"{method}-{pair}", params.seeds).combined, needed)
+    metrics = metrics or if_there(Outputs(layout, f"train_{method}", pair, params.seeds).combined, needed)
     return metrics and metrics["accuracy"][which]
 
 
