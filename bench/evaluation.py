@@ -28,7 +28,7 @@ from scipy import linalg
 from torchvision.models.inception import Inception3
 
 from hw2core.evaluation.distances import Gaussian, frechet
-from hw2core.evaluation.inception import FILE
+from hw2core.settings.inception import FILE
 
 CORES = 2
 

@@ -12,6 +12,7 @@ import hw2core
 from hw2core.errors import UserError
 from hw2core.layout import Layout, find_workspace
 from hw2core.settings import Params, load_params
+from hw2core.settings.inception import FILE, OFFICIAL
 from hw2core.settings.runs import datasets_of
 from hw2core.workers import usable_cores
 
@@ -19,7 +20,7 @@ Line = tuple[Literal["ok", "missing", "note"], str]
 """A finding: in order, missing so that the pipeline cannot run, or worth knowing."""
 
 GB = 10**9
-INCEPTION = "~/.cache/torch/hub/checkpoints/pt_inception-2015-12-05-6726825d.pth"
+INCEPTION = f"~/.cache/torch/hub/checkpoints/{FILE}"
 
 
 def examine() -> int:
@@ -153,6 +154,8 @@ def gpu_names() -> list[str]:
 
 def inception(params: Params | None) -> Line:
     named = params.evaluation.faces.inception if params else None
+    if named == OFFICIAL:
+        return "ok", "Inception weights: the official ones, which `hw2 repro` downloads"
     path = Path(named or INCEPTION).expanduser()
     if path.is_file() and named:
         return "ok", f"Inception weights: {named}"
@@ -168,6 +171,7 @@ def inception(params: Params | None) -> Line:
             f"evaluation.faces.inception names {named}, which does not exist; null does without: {without}",
         )
     return "note", (
-        f"FID is not measured: it needs {Path(INCEPTION).name}, from the release fid_weights of pytorch-fid, at "
-        f"{INCEPTION}, and `evaluation.faces.inception` with that path; {without}"
+        "FID is not measured: `evaluation.faces.inception: official` downloads its weights; offline it needs "
+        f"{Path(INCEPTION).name}, from the release fid_weights of pytorch-fid, at {INCEPTION}, and "
+        f"`evaluation.faces.inception` with that path; {without}"
     )

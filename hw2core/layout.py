@@ -33,6 +33,11 @@ class Layout:
     def reports(self) -> Path:
         return self.root / "reports"
 
+    @property
+    def inception(self) -> Path:
+        """What stage download_inception fetches."""
+        return self.raw("inception")
+
     def published(self, name: str) -> Path:
         return self.reports / "published" / name
 

@@ -30,7 +30,7 @@ MAX_PAGE = 3_000_000  # bytes of report.html, which git keeps for ever
 REPEAT = """# {name}
 
 The published results of `hw2 repro` with `params.yaml` here, by the code of commit `{commit}`, on {devices}.
-`report.md` and `report.html` are its report, without photos of persons; `stages/` has the metrics and histories;
+`report.md` and `report.html` are its report, without images of the datasets; `stages/` has the metrics and histories;
 `environment.json` has the versions of the libraries.
 
 To repeat it:

@@ -8,12 +8,17 @@ import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from pytorch_fid import inception as pytorch_fid
 from scipy.io import savemat
+from torch import nn
+from torchvision.models.inception import Inception3
 
 from hw2core.data import mnistm, public
 from hw2core.data.fetch import Remote
@@ -156,3 +161,19 @@ def packed_anew(name: str, content: bytes) -> bytes:
     if name.endswith(".gz"):
         return gzip.compress(gzip.decompress(content), 1, mtime=1)
     return bz2.compress(bz2.decompress(content) + b"\n", 1)
+
+
+def untrained_inception() -> dict[str, torch.Tensor]:
+    """Random weights for pytorch-fid's network. The initialization keeps the features of images different."""
+    networks = []
+    with (
+        patch.object(pytorch_fid, "load_state_dict_from_url", lambda *_, **__: {}),
+        patch.object(Inception3, "load_state_dict", lambda network, _: networks.append(network)),
+    ):
+        pytorch_fid.fid_inception_v3()
+    (network,) = networks
+    rng = torch.Generator().manual_seed(0)
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(layer.weight, generator=rng)
+    return dict(network.state_dict())

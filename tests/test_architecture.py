@@ -43,6 +43,7 @@ READ_SOURCES = {
     "hw2core.evaluation.files",
     "hw2core.pipeline.check",
     "hw2core.stages.data",
+    "hw2core.stages.inception",
     "hw2core.stages.judge",
     "hw2core.stages.predict",
     "hw2core.stages.score",

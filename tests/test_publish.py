@@ -162,17 +162,20 @@ def test_a_folder_called_as_a_published_dataset_is_refused(raw: Raw) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_photos_of_persons_and_paths_of_a_machine_stay_here(run: Path) -> None:
+def test_images_of_datasets_and_paths_of_a_machine_stay_here(run: Path) -> None:
     params = load_params(run / "params.yaml")
-    faces = params.model_copy(update={"data": params.data.model_copy(update={"faces": "celeba"})})
-    (run / "data" / "ready" / "celeba").symlink_to("drawn_faces")
-    shown = build(faces, Layout(run), public=True)
-    assert {"real_samples", "vae_reconstructions", "acgan_faces_neighbors"} & {*shown.figures} == set()
-    assert "Figures with photos of persons are left out" in shown.text
-    assert "Real test images" not in shown.text
-    assert {"real_samples", "vae_reconstructions", "acgan_faces_neighbors"} <= {
-        *build(params, Layout(run)).figures
+    shown, everything = (build(params, Layout(run), public=public) for public in (True, False))
+    assert {*everything.figures} - {*shown.figures} == {
+        "samples",
+        "real_samples",
+        "vae_reconstructions",
+        "vae_interpolation",
+        "acgan_digits_neighbors",
+        "acgan_faces_neighbors",
+        "ddpm_digits_neighbors",
     }
+    assert "Figures that show images of the datasets are left out" in shown.text
+    assert "Real test images" not in shown.text
     raw = {"data": {"mirror": "/a", "course": {"path": "/b"}, "folder": {"paths": {"meters": "/c"}}}}
     assert publish.without_paths(raw) == {
         "data": {"mirror": None, "course": {"path": None}, "folder": {"paths": {"meters": ""}}}

@@ -3,7 +3,6 @@
 from pathlib import Path
 from unittest.mock import patch
 
-import torch
 from pytorch_fid import inception as pytorch_fid
 from torch import Tensor, nn
 
@@ -11,9 +10,8 @@ from hw2core.errors import UserError
 from hw2core.evaluation.extractors import Extractor
 from hw2core.evaluation.foreign import read_weights
 from hw2core.files import sha256_of
+from hw2core.settings.inception import FILE, PUBLISHED
 
-FILE = "pt_inception-2015-12-05-6726825d.pth"
-PUBLISHED = "6726825d"  # the first digits of its SHA-256, which pytorch-fid puts in the file name
 WANTED = f"{FILE}, which the project pytorch-fid publishes"
 RESIZE = "to 299x299, bilinear, without antialiasing (as pytorch-fid does)"
 
@@ -62,8 +60,3 @@ def inception(weights: Path) -> Extractor:
         network=network,
         features=lambda images: network(images.mul(0.5).add(0.5)),
     )
-
-
-def cached_weights() -> Path:
-    """Return the path where pytorch-fid caches its download."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / FILE

@@ -13,6 +13,7 @@ from hw2core.layout import Layout
 from hw2core.pipeline.repository import Repository
 from hw2core.pipeline.slots import visible_gpus
 from hw2core.settings import Params
+from hw2core.settings.inception import OFFICIAL
 from hw2core.settings.runs import datasets_of
 from hw2core.settings.systems import Training
 
@@ -140,7 +141,7 @@ def file_problems(params: Params) -> Iterator[str]:
         ("evaluation.digits.checkpoint", params.evaluation.digits.checkpoint),
         ("evaluation.faces.inception", params.evaluation.faces.inception),
     ):
-        if value and not Path(value).expanduser().is_file():
+        if value and value != OFFICIAL and not Path(value).expanduser().is_file():
             yield f"{key}: {value} is not there; name a file, or null to do without"
 
 

@@ -21,6 +21,7 @@ from hw2core.evaluation.inception import inception
 from hw2core.evaluation.neighbors import nearest
 from hw2core.layout import Layout
 from hw2core.settings import Params
+from hw2core.settings.inception import weights_file
 from hw2core.settings.registry import CONDITIONAL
 from hw2core.stages import generators
 from hw2core.stages.faces_extractor import face_extractor
@@ -126,9 +127,9 @@ def compare_with_real(
         "faces": faces,
         "fid": NO_FID,
     }
-    weights = params.evaluation.faces.inception
-    if weights and (path := Path(weights).expanduser()).is_file():
-        extractors.append(inception(path))
+    weights = weights_file(params.evaluation.faces.inception, layout)
+    if weights and weights.is_file():
+        extractors.append(inception(weights))
     for extractor in extractors:
         add_comparison(found, extractor, images, real, device, layout.features)
     return found

@@ -46,7 +46,16 @@ def generation_inputs(params: Params, layout: Layout, kind: str) -> None:
         extractor = layout.model("train_face_features", "faces", 0)
     else:
         raise UserError(f"unknown kind {kind}; there are: digits, faces")
-    write(layout, kind, {"images": images_of(layout, dataset), "extractor": sha256_of(extractor)})
+    found: Any = sha256_of(extractor)
+    if kind == "faces" and (weights := inception_weights(layout)):
+        found = [found, weights]
+    write(layout, kind, {"images": images_of(layout, dataset), "extractor": found})
+
+
+def inception_weights(layout: Layout) -> str | None:
+    """The checksum of FID's weights, if stage download_inception has fetched them."""
+    about = layout.inception / "about.json"
+    return json.loads(about.read_text(encoding="utf-8")).get("sha256") if about.is_file() else None
 
 
 def images_of(layout: Layout, dataset: str) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hw2core.data.decode import decode
-from hw2core.data.fetch import Remote, fetch_file
+from hw2core.data.fetch import fetch_file
 from hw2core.data.frames import DIGIT, whole
 from hw2core.data.listings import IMAGES
 from hw2core.data.pictures import read_pictures
@@ -26,14 +26,13 @@ from hw2core.evaluation.classification import outputs
 from hw2core.evaluation.digits import digit_accuracy
 from hw2core.evaluation.extractors import Extractor, compare, extract
 from hw2core.evaluation.files import detect_faces_in_files
-from hw2core.files import sha256_of
 from hw2core.layout import Layout
 from hw2core.settings import Params
+from hw2core.settings.inception import OFFICIAL, cached_weights, weights_file
 from hw2core.stages.commands import every_core
 from hw2core.stages.digits_extractor import digit_extractor, digit_reader
 from hw2core.stages.faces_extractor import face_extractor
-
-ADDRESS = "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+from hw2core.stages.inception import inception_remote
 
 
 def fid(
@@ -48,7 +47,7 @@ def fid(
     if domain:
         extractor = digit_extractor(params, layout, device, domain)
     else:
-        extractor = face_extractor(params, layout) if by_faces else inception_extractor(params)
+        extractor = face_extractor(params, layout) if by_faces else inception_extractor(params, layout)
     features = [
         extract(extractor, images, device, layout.features, folder)
         for images, folder in zip(sets, (fake, real), strict=True)
@@ -101,23 +100,17 @@ def digits_in_names(tree: Tree, files: list[str]) -> Tensor:
     return torch.tensor(labels)
 
 
-def inception_extractor(params: Params) -> Extractor:
-    """FID's network: from the file that params name, else from pytorch-fid's cache, else downloaded there."""
-    if params.evaluation.faces.inception:
-        return inception.inception(Path(params.evaluation.faces.inception).expanduser())
-    path = inception.cached_weights()
+def inception_extractor(params: Params, layout: Layout) -> Extractor:
+    """FID's network: from the file that params mean, else from pytorch-fid's cache, else downloaded there."""
+    setting = params.evaluation.faces.inception
+    named = weights_file(setting, layout)
+    if named and (named.is_file() or setting != OFFICIAL):
+        return inception.inception(named)
+    path = cached_weights()
     if not path.is_file():
-        remote = Remote(
-            name=inception.FILE,
-            group="inception",
-            addresses=(ADDRESS + inception.FILE,),
-            checksum="",
-            contents=lambda file: sha256_of(file)[: len(inception.PUBLISHED)],
-            contents_checksum=inception.PUBLISHED,
-        )
         path.parent.mkdir(parents=True, exist_ok=True)
         print(f"downloading the Inception weights to {path}", file=sys.stderr)
-        fetch_file(remote, path.parent, params.data.mirror, [])
+        fetch_file(inception_remote(), path.parent, params.data.mirror, [])
     return inception.inception(path)
 
 

@@ -21,7 +21,7 @@ from hw2core.report.sections.faces import COURSE_FACES, faces_section
 from hw2core.report.summary import summaries
 from hw2core.report.views import Views
 from hw2core.settings import Params
-from hw2core.settings.registry import DRAWN_FACES, title
+from hw2core.settings.registry import title
 
 SECTIONS = {
     "faces": faces_section,
@@ -30,7 +30,7 @@ SECTIONS = {
     "data": background.data_section,
 }
 
-NO_PHOTOS = "Figures with photos of persons are left out of this published report."
+NO_REAL_IMAGES = "Figures that show images of the datasets are left out of this published report."
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def write_pages(built: Report, folder: Path) -> None:
 
 
 def build(params: Params, layout: Layout, public: bool = False) -> Report:
-    """Read the outputs of the stages. A `public` report is small, without interactive charts, and shows no photos of faces."""
+    """Read the outputs of the stages. A `public` report is small, without interactive charts, and shows no image of a dataset."""
     whole, (params, skipped) = params, runs.without_skipped(params, layout)
     sections: dict[str, Section | None] = {}
     missing: dict[str, str] = {}
@@ -78,14 +78,14 @@ def build(params: Params, layout: Layout, public: bool = False) -> Report:
     for section in filter(None, sections.values()):
         tables |= section.tables
         figures |= section.figures
-    photos = {name for section in filter(None, sections.values()) for name in section.photos}
-    left_out = photos if public and params.data.faces != DRAWN_FACES else set()
+    real = {name for section in filter(None, sections.values()) for name in section.real}
+    left_out = real if public else set()
     pictures, notes = draw({name: figure for name, figure in figures.items() if name not in left_out})
     notes |= dict.fromkeys(left_out, "")
     views = Views() if public else chart_data.all_views(params, layout)
     more = {
         "missing_sections": missing,
-        "skipped": [*skipped, *([NO_PHOTOS] if left_out else [])],
+        "skipped": [*skipped, *([NO_REAL_IMAGES] if left_out else [])],
         "params": pages.as_yaml(whole.model_dump(mode="json")),
     }
     text = pages.markdown(context(params, layout, sections) | more, notes)

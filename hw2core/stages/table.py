@@ -40,6 +40,7 @@ STAGES = (
         "Make the images that networks read, in data/ready/, of raw files.",
         ("dataset",),
     ),
+    StageCommand("download_inception", "inception", "Fetch the weights of FID's network, if params say so."),
     StageCommand(
         "train_classifier",
         "train_predictors",

@@ -3,17 +3,16 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
 from conftest import complaint
+from official import untrained_inception
 from PIL import Image
 from pytorch_fid import fid_score
 from pytorch_fid import inception as pytorch_fid
 from torch import nn
-from torchvision.models.inception import Inception3
 
 from hw2core.engine.device import choose_device
 from hw2core.evaluation import extractors
@@ -21,22 +20,6 @@ from hw2core.evaluation.distances import Gaussian, frechet
 from hw2core.evaluation.extractors import Extractor, Features, compare, extract
 from hw2core.evaluation.inception import inception
 from hw2core.settings import Params
-
-
-def untrained_inception() -> dict[str, torch.Tensor]:
-    """Random weights for pytorch-fid's network. The initialization keeps the features of images different."""
-    networks = []
-    with (
-        patch.object(pytorch_fid, "load_state_dict_from_url", lambda *_, **__: {}),
-        patch.object(Inception3, "load_state_dict", lambda network, _: networks.append(network)),
-    ):
-        pytorch_fid.fid_inception_v3()
-    (network,) = networks
-    rng = torch.Generator().manual_seed(0)
-    for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(layer.weight, generator=rng)
-    return dict(network.state_dict())
 
 
 @pytest.fixture(scope="session")

@@ -127,7 +127,7 @@ def test_without_inception_weights_and_network_the_missing_file_is_named(
     mirror = tmp_path / "mirror"
     mirror.mkdir()
     workspace.change("data.mirror", str(mirror))
-    monkeypatch.setattr("hw2core.stages.judge.ADDRESS", "http://127.0.0.1:9/")
+    monkeypatch.setattr("hw2core.stages.inception.ADDRESS", "http://127.0.0.1:9/")
     monkeypatch.setattr("hw2core.data.fetch.PAUSES", ())
     outcome = hw2("judge", "fid", str(digits), str(digits))
     assert outcome.status == 2

@@ -14,10 +14,10 @@ Figures = dict[str, Callable[[], Figure | Image.Image]]
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report. `context` is what its template prints; tables and figures go by their files' names. `photos`
-    are the figures that show real faces, of persons if the dataset is not drawn."""
+    """A part of the report. `context` is what its template prints; tables and figures go by their files' names. `real`
+    are the figures that show images of the datasets."""
 
     context: dict[str, Any]
     tables: dict[str, pd.DataFrame] = field(default_factory=dict)
     figures: Figures = field(default_factory=dict)
-    photos: frozenset[str] = frozenset()
+    real: frozenset[str] = frozenset()

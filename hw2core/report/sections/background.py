@@ -33,7 +33,9 @@ def data_section(params: Params, layout: Layout) -> Section | None:
         "val_percent": f"{100 * params.data.val_fraction:g}",
         "color_jitter": params.data.color_jitter,
     }
-    return Section(context, figures={"samples": partial(grids.domain_samples, tests)})
+    return Section(
+        context, figures={"samples": partial(grids.domain_samples, tests)}, real=frozenset({"samples"})
+    )
 
 
 def embedded(params: Params, layout: Layout) -> list[str]:

@@ -60,7 +60,9 @@ def conditional_section(params: Params, layout: Layout) -> Section | None:
     if "acgan/faces" in systems:
         context["faces"] = faces(params, layout)
         figures |= face_figures(params, layout)
-    return Section(context, tables, figures, frozenset({"acgan_faces_neighbors"}))
+    return Section(
+        context, tables, figures, frozenset(name for name in figures if name.endswith("_neighbors"))
+    )
 
 
 def digits_context(params: Params, layout: Layout, systems: list[str]) -> dict[str, Any]:

@@ -60,8 +60,15 @@ def faces_section(params: Params, layout: Layout) -> Section | None:
         },
         {"faces": table},
         figures,
-        frozenset({"real_samples", *(f"{name}_reconstructions" for name in params.autoencoders)}),
+        frozenset({"real_samples", *with_real_faces(params)}),
     )
+
+
+def with_real_faces(params: Params) -> list[str]:
+    """The figures of autoencoders that show test images beside what is made of them."""
+    return [
+        f"{name}_{shown}" for name in params.autoencoders for shown in ("reconstructions", "interpolation")
+    ]
 
 
 def trainings(params: Params, layout: Layout) -> dict[str, list[dict[str, Any]]]:
