@@ -46,10 +46,10 @@ def generation_inputs(params: Params, layout: Layout, kind: str) -> None:
         extractor = layout.model("train_face_features", "faces", 0)
     else:
         raise UserError(f"unknown kind {kind}; there are: digits, faces")
-    found: Any = sha256_of(extractor)
+    inputs: Inputs = {"images": images_of(layout, dataset), "extractor": sha256_of(extractor)}
     if kind == "faces" and (weights := inception_weights(layout)):
-        found = [found, weights]
-    write(layout, kind, {"images": images_of(layout, dataset), "extractor": found})
+        inputs["extractor"] = [inputs["extractor"], weights]
+    write(layout, kind, inputs)
 
 
 def inception_weights(layout: Layout) -> str | None:
