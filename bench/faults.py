@@ -207,17 +207,24 @@ def break_run(clone: Path, jobs: str, kind: str, pause: float) -> float | None:
         return None
     sent = time.monotonic()
     if kind.startswith("SIGKILL"):
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        for member in family:
-            try:
-                member.kill()
-            except psutil.NoSuchProcess:
-                continue
-        psutil.wait_procs(family, timeout=30)
+        kill_with_children(process.pid)
     else:
         process.send_signal(getattr(signal, kind))
-        process.wait(60)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:  # too late, as the tally will say
+            kill_with_children(process.pid)
     return time.monotonic() - sent
+
+
+def kill_with_children(pid: int) -> None:
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for member in family:
+        try:
+            member.kill()
+        except psutil.NoSuchProcess:
+            continue
+    psutil.wait_procs(family, timeout=30)
 
 
 if __name__ == "__main__":
