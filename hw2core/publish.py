@@ -21,7 +21,7 @@ from hw2core.settings.checks import source_of
 from hw2core.settings.registry import DATASETS
 from hw2core.settings.runs import datasets_of, evaluated_runs, trained_runs
 from hw2core.settings.yaml import read_yaml, write_yaml
-from hw2core.stages.report import build, write_pages
+from hw2core.stages.report import build, without_paths, write_pages
 
 METRICS = ("metrics.json", "history.csv", "sweep.csv", "networks.txt")
 """What is published of each stage: nothing that shows an image of a dataset."""
@@ -154,14 +154,6 @@ def metrics_paths(layout: Layout, params: Params) -> list[Path]:
 def metrics_files(layout: Layout, params: Params) -> Iterator[Path]:
     for metrics in metrics_paths(layout, params):
         yield from (metrics.parent / name for name in METRICS if (metrics.parent / name).is_file())
-
-
-def without_paths(params: Any) -> Any:
-    """The params without the paths and addresses of a machine."""
-    data = params["data"]
-    data["mirror"] = data["course"]["path"] = None
-    data["folder"]["paths"] = dict.fromkeys(data["folder"]["paths"], "")
-    return params
 
 
 def describe(params: Params, layout: Layout, commit: str) -> dict[str, Any]:

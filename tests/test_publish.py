@@ -176,8 +176,12 @@ def test_images_of_datasets_and_paths_of_a_machine_stay_here(run: Path) -> None:
     }
     assert "Figures that show images of the datasets are left out" in shown.text
     assert "Real test images" not in shown.text
+    course = params.data.course.model_copy(update={"path": "/home/someone/hw2_data"})
+    local = params.model_copy(update={"data": params.data.model_copy(update={"course": course})})
+    assert "someone" in build(local, Layout(run)).text
+    assert "someone" not in build(local, Layout(run), public=True).text
     raw = {"data": {"mirror": "/a", "course": {"path": "/b"}, "folder": {"paths": {"meters": "/c"}}}}
-    assert publish.without_paths(raw) == {
+    assert report.without_paths(raw) == {
         "data": {"mirror": None, "course": {"path": None}, "folder": {"paths": {"meters": ""}}}
     }
 

@@ -83,15 +83,24 @@ def build(params: Params, layout: Layout, public: bool = False) -> Report:
     pictures, notes = draw({name: figure for name, figure in figures.items() if name not in left_out})
     notes |= dict.fromkeys(left_out, "")
     views = Views() if public else chart_data.all_views(params, layout)
+    printed = whole.model_dump(mode="json")
     more = {
         "missing_sections": missing,
         "skipped": [*skipped, *([NO_REAL_IMAGES] if left_out else [])],
-        "params": pages.as_yaml(whole.model_dump(mode="json")),
+        "params": pages.as_yaml(without_paths(printed) if public else printed),
     }
     text = pages.markdown(context(params, layout, sections) | more, notes)
     embedded = {f"figures/{name}.png": files.webp for name, files in pictures.items()}
     page = html.page(text, heading(sections), embedded, views.charts, views.datasets)
     return Report(text, page, tables, pictures, summaries(params, sections))
+
+
+def without_paths(params: Any) -> Any:
+    """The params without the paths and addresses of a machine."""
+    data = params["data"]
+    data["mirror"] = data["course"]["path"] = None
+    data["folder"]["paths"] = dict.fromkeys(data["folder"]["paths"], "")
+    return params
 
 
 def write_latex(_: Params, layout: Layout) -> None:
