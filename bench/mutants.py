@@ -256,7 +256,7 @@ def main() -> None:
     options.add_argument("--count", type=int, default=240, help="number of mutants")
     options.add_argument("--seed", type=int, default=0, help="of the sample")
     options.add_argument(
-        "--rooms", nargs="+", choices=ROOMS, default=[*ROOMS], metavar="ROOM", help=", ".join(ROOMS)
+        "--rooms", nargs="+", choices=ROOMS, default=ROOMS, metavar="ROOM", help=", ".join(ROOMS)
     )
     options.add_argument("--jobs", type=int, default=1, help="mutants that run at a time")
     options.add_argument(

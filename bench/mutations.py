@@ -10,13 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Each room with its paths in every layout that the package has had. Those that do not exist are skipped.
-ROOMS = {
-    "engine": ("engine", "data/store.py", "data/batches.py", "data/augment.py"),
-    "systems": ("systems",),
-    "judges/evaluation": ("judges", "evaluation", "report/maps.py"),
-    "params/settings": ("params.py", "profiles.py", "settings"),
-}
+ROOMS = ("engine", "systems", "evaluation", "settings")
 # Sizes that bound memory or the work of one task: no result depends on them.
 EXCLUDED_LINES = re.compile(rb"(AHEAD|BATCH|CHUNK|FEW|SERIAL|PAIRS) = ")
 # Guards against wrong calls, and defaults on Linux without a GPU: correct code does the same without them.
@@ -171,9 +165,8 @@ def difference(before: str, after: str, context: int = 30) -> tuple[str, str]:
 
 
 def find_candidates(root: Path, room: str) -> list[Mutant]:
-    paths = [root / "hw2core" / path for path in ROOMS[room]]
-    files = [file for path in paths for file in (path.rglob("*.py") if path.is_dir() else [path])]
-    found = [Finder(str(file.relative_to(root)), file.read_bytes()).found for file in files if file.exists()]
+    files = (root / "hw2core" / room).rglob("*.py")
+    found = [Finder(str(file.relative_to(root)), file.read_bytes()).found for file in files]
     return sorted({mutant for each in found for mutant in each})
 
 

@@ -227,7 +227,7 @@ def test_a_missing_metric_is_an_error_in_every_form(clone: Clone, hw2: Hw2, form
 
 
 def test_a_metric_that_is_no_longer_measured_is_missing(clone: Clone, hw2: Hw2) -> None:
-    clone.generate("not measured: judges.inception names no weights")
+    clone.generate("not measured: evaluation.faces.inception names no weights")
     refused(hw2("gate"), f"stages/{SNGAN}: metrics.json has no fid")
 
 

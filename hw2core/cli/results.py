@@ -118,13 +118,13 @@ def compare(
 @app.command(rich_help_panel=PANEL)
 def publish(
     name: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="NAME",
             help="The folder in reports/published/; without it, only the tables that quote published runs are written.",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     check: Annotated[
         bool,
         typer.Option(
@@ -137,11 +137,11 @@ def publish(
     from hw2core import publish as publishing
 
     layout = find_workspace()
-    if check and name:
+    if check and name is not None:
         raise UserError("--check checks all published runs: it takes no NAME")
     if check:
         sys.exit(publishing.check_documents(layout))
-    if name:
+    if name is not None:
         print(publishing.publish(layout, name))
     for document in publishing.write_documents(layout):
         print(f"wrote the tables of {document}")

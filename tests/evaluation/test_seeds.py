@@ -112,7 +112,7 @@ def test_the_best_value_differs_from_every_other_one() -> None:
     assert best(values, "up") == "a"
     assert best(values, "down") == "c"
     assert best(values | {"b": Value(89, 1.0, 2)}, "up") is None
-    assert best(values | {"c": Value(70, 20.0, 2)}, "up") is None  # the last is not told apart from the first
+    assert best(values | {"c": Value(70, 20.0, 2)}, "up") is None  # the last does not differ from the first
     assert best(values | {"b": Value(80, None, 1)}, "up") is None
 
 
