@@ -190,7 +190,7 @@ def test_images_of_datasets_and_paths_of_a_machine_stay_here(run: Path) -> None:
 def test_a_document_that_quotes_what_is_not_there_is_one_line(run: Path, hw2: Hw2) -> None:
     refused(hw2("publish", "--check"), "README.md: there is no published run mine")
     refused(hw2("publish", "mine", "--check"), "it takes no NAME")
-    refused(hw2("publish", ""), "named by letters")
+    refused(hw2("publish", ""), "an argument is empty")
     assert hw2("publish", "mine").status == 0
     (run / "README.md").write_text("<!-- published mine tables -->\n<!-- end published -->\n")
     refused(hw2("publish"), "there is no table tables of a published run, but adaptation, ")
