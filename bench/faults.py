@@ -132,7 +132,8 @@ def break_trainings(clone: Path, per_stage: int, rng: random.Random, tally: Tall
             tally.note(f"training, {kind}", same, f"{name}, ended in {took:.2f} s")
             if not kind.startswith("SIGKILL"):
                 tally.note_end(took)
-    server.close()
+    server.end()
+    server.process.wait()
 
 
 def request(clone: Path, text: str) -> Any:

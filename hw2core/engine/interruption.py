@@ -1,4 +1,6 @@
-"""Ctrl-C, SIGTERM and SIGHUP during a training: its step ends, a checkpoint is written, and the process ends soon."""
+"""Ctrl-C, SIGTERM and SIGHUP are noted, and the work ends at its next point where it can: a training after a step and
+with a checkpoint, a run of the pipeline between two stages. An exception anywhere could leave a lock of a library behind,
+or be lost in a callback."""
 
 import signal
 import threading
@@ -8,7 +10,7 @@ from types import FrameType
 
 from hw2core.errors import Interrupted
 
-GRACE = 3.0  # seconds after which a step is broken off
+GRACE = 3.0  # seconds after which what runs is broken off
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -18,11 +20,17 @@ class Interruption:
     number: int | None = None
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Note the first signal. A second one, or the end of the time of grace, ends the training at once."""
+        """Note the first signal. A second one, or the end of the time of grace, ends the work at once."""
         if self.number is not None:
             raise Interrupted(self.number)
         self.number = number
         signal.setitimer(signal.ITIMER_REAL, GRACE)
+
+    def check(self) -> None:
+        """End the work if a signal has arrived."""
+        if self.number is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise Interrupted(self.number)
 
 
 @contextmanager

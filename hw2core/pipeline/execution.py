@@ -6,6 +6,7 @@ Stages on the longest remaining path come first. A stage whose worker is killed 
 import contextlib
 import json
 import os
+import queue
 import signal
 import sys
 from collections import Counter
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hw2core.engine.instructions import set_instructions
+from hw2core.engine.interruption import Interruption
 from hw2core.errors import UserError
 from hw2core.files import write_whole
 from hw2core.layout import Layout
@@ -34,15 +36,22 @@ Outcome = Literal["ran", "restored", "unchanged"]
 
 ATTEMPTS = 3
 """How often a stage is started that is killed, or whose worker is."""
+TICK = 0.2  # seconds between two looks whether a signal has arrived
 
 
 class Run:
     """The stages of one run."""
 
     def __init__(
-        self, layout: Layout, engine: Engine, repository: Repository, keep_going: bool = False
+        self,
+        layout: Layout,
+        engine: Engine,
+        repository: Repository,
+        interruption: Interruption,
+        keep_going: bool = False,
     ) -> None:
-        self.layout, self.repository, self.keep_going = layout, repository, keep_going
+        self.layout, self.repository = layout, repository
+        self.interruption, self.keep_going = interruption, keep_going
         self.failures: list[UserError | SystemExit] = []
         self.environment = {
             "PYTHONUNBUFFERED": "1",  # so that a log can be followed while its stage runs
@@ -76,8 +85,6 @@ class Run:
         `memory` limits what runs at a time, unless it is 0. Workers are `separate` if files pass between this workspace
         and theirs through the DVC remote.
         """
-        from distributed import as_completed
-
         self.client, self.separate = client, separate
         on_device = {name for name in todo if self.repository.reads(name, "engine.device")}
         self.capacity = Capacity(client, on_device, self.costs.memory, memory)
@@ -86,16 +93,17 @@ class Run:
         print(f"{len(todo)} of {stages} stages to do, up to {slots} at a time.", flush=True)
         self.paths = longest_paths(todo, upstream, self.costs.seconds)
         self.unfinished, self.waiting = set(todo), list(todo)
-        self.running = as_completed()
+        self.ended = queue.SimpleQueue[Any]()  # futures
         progress = self.layout.runs / "progress"
         progress.mkdir(parents=True, exist_ok=True)
         try:
             with Display(todo, upstream, self.costs.seconds, slots, progress) as self.display:
                 while self.unfinished:
                     while (name := self.next_stage()) is not None:
+                        self.interruption.check()
                         self.start(name)
                     if self.names:
-                        self.finish(next(self.running))
+                        self.finish(self.next_ended())
         finally:
             self.repository.release_all()
         if self.failures:
@@ -145,11 +153,18 @@ class Run:
             **self.capacity.requirements(name),
         )
         self.names[key] = name
-        self.running.add(future)
+        future.add_done_callback(self.ended.put)
 
     def path(self, path: Path) -> str:
         """A path below the workspace, as the workers read it."""
         return str(path.relative_to(self.layout.runs.parent) if self.separate else path)
+
+    def next_ended(self) -> Any:
+        """The future of the next stage that ends."""
+        while True:
+            self.interruption.check()
+            with contextlib.suppress(queue.Empty):
+                return self.ended.get(timeout=TICK)
 
     def finish(self, future: Any) -> None:
         """Record the result of a stage, or end the run."""

@@ -90,6 +90,8 @@ def serve() -> int:
             for each in (answers, read_end, write_end, imports):
                 os.close(each)
             return run_stage(request, report)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended, or done so itself
+            os.setpgid(child, child)  # as the fork does, but before it can be asked to end
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.close(report)
         status, usage = wait_for(child, read_end)

@@ -1,32 +1,10 @@
-"""One run per workspace, and signals that end it in order."""
+"""One run per workspace."""
 
 import fcntl
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import IO
-
-from hw2core.errors import Interrupted
-
-
-@contextmanager
-def signals_raise() -> Iterator[None]:
-    """Raise Interrupted on Ctrl-C, SIGTERM and SIGHUP, so that all three end the run in the same orderly way."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Interrupted(number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # nohup ignores SIGHUP
-            signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager

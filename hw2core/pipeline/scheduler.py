@@ -11,12 +11,13 @@ from pathlib import Path
 
 import psutil
 
+from hw2core.engine.interruption import interruption_noted
 from hw2core.errors import Interrupted, UserError
 from hw2core.layout import Layout
 from hw2core.pipeline.dvc_files import repair_dvc_files
 from hw2core.pipeline.execution import ATTEMPTS, Outcome, Run
 from hw2core.pipeline.repository import Repository, one_line
-from hw2core.pipeline.run_lock import only_run, signals_raise
+from hw2core.pipeline.run_lock import only_run
 from hw2core.pipeline.slots import assign_gpus, count_slots, visible_gpus
 from hw2core.pipeline.targets import select
 from hw2core.settings.models import Engine
@@ -45,7 +46,7 @@ def reproduce(
     gpus = [] if engine.device == "cpu" else visible_gpus()
     slots = count_slots(jobs, engine.threads, gpus)
     try:
-        with signals_raise(), only_run(layout.runs / "repro.lock"):
+        with interruption_noted() as interruption, only_run(layout.runs / "repro.lock"):
             repair_dvc_files(layout.root)
             repository = Repository(layout.root)
             chosen = selected(repository, targets)
@@ -56,7 +57,8 @@ def reproduce(
             outcomes = Counter[Outcome]()
             if todo:
                 fetch(repository, todo)
-                run = Run(layout, engine, repository, keep_going)
+                interruption.check()
+                run = Run(layout, engine, repository, interruption, keep_going)
                 if cluster:
                     run_on_cluster(run, todo, cluster, slots, dashboard)
                 else:

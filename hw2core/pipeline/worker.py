@@ -1,11 +1,14 @@
 """What a Dask worker does with a stage: it passes the command to a fork server and waits."""
 
+import asyncio
 import json
 import os
 import select
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,22 +67,24 @@ class ForkServer:
         while not select.select([self.process.stdout], [], [], TICK)[0]:
             tick()
         line = self.process.stdout.readline()
-        if not line:  # it was killed, and its stage with it
-            self.close()
+        if not line:  # it was ended or killed, and its stage with it
+            self.process.wait()
+            self.close_output()
             return {"status": -9, "seconds": 0.0, "cpu_seconds": 0.0, "memory": 0}
         answer: Answer = json.loads(line)
         return answer
 
-    def close(self) -> None:
-        """End it and its stage, which may write a checkpoint first."""
+    def end(self) -> None:
+        """Have it end, and its stage, which may write a checkpoint first."""
         assert self.process.stdin
-        assert self.process.stdout
         self.process.stdin.close()
-        try:
-            self.process.wait(GRACE + 1)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def close_output(self) -> None:
+        assert self.process.stdout
         self.process.stdout.close()
 
 
@@ -97,11 +102,22 @@ class Workspace(WorkerPlugin):
         # A worker with several threads runs as many stages at a time, each in a fork server of its own.
         self.servers: list[ForkServer] = []
         self.idle: list[ForkServer] = []
+        self.ended = False
+        self.lock = threading.Lock()
 
-    def teardown(self, worker: Worker) -> None:
-        """End the stages that run."""
+    async def teardown(self, worker: Worker) -> None:
+        """End the stages that run, all at once, and let no other start."""
+        with self.lock:
+            self.ended = True
         for server in self.servers:
-            server.close()
+            server.end()
+        latest = time.monotonic() + GRACE + 1
+        while any(server.alive() for server in self.servers) and time.monotonic() < latest:
+            await asyncio.sleep(0.05)  # workers of this machine share one event loop
+        for server in self.servers:
+            server.kill()
+        for server in self.idle:  # of the others, the thread that waits for the answer closes it
+            server.close_output()
 
     def run(self, task: Task) -> Answer:
         log, progress = self.folder / task.log, self.folder / task.progress
@@ -124,16 +140,24 @@ class Workspace(WorkerPlugin):
             "environment": {**server.environment, VARIABLE: str(progress)},
         }
         answer = server.run(request, lambda: self.tick(task))
-        self.idle.append(server)
+        with self.lock:
+            self.idle.append(server)
         return answer
 
     def tick(self, task: Task) -> None:
         """A stage still runs."""
 
     def server(self) -> ForkServer:
-        while self.idle:
-            if (server := self.idle.pop()).alive():
-                return server
+        with self.lock:
+            if self.ended:
+                raise RuntimeError("the run has ended")
+            while self.idle:
+                if (server := self.idle.pop()).alive():
+                    return server
+            self.servers.append(server := self.start_server())
+        return server
+
+    def start_server(self) -> ForkServer:
         environment = {**os.environ, **self.environment}
         if (gpus := self.gpus.get(str(self.worker.name))) is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpus
@@ -141,8 +165,7 @@ class Workspace(WorkerPlugin):
         environment["PATH"] = os.pathsep.join(
             [str(Path(sys.executable).parent), environment.get("PATH", os.defpath)]
         )
-        self.servers.append(server := ForkServer(self.folder, environment))
-        return server
+        return ForkServer(self.folder, environment)
 
 
 def run(task: Task) -> Answer:

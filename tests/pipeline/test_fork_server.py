@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import hw2core.pipeline.fork_server
-from hw2core.pipeline.fork_server import plain_words
+from hw2core.pipeline.fork_server import GRACE, plain_words
 
 
 @pytest.fixture
@@ -125,6 +125,14 @@ def test_a_stage_ends_when_the_input_of_the_server_ends(server: Any, tmp_path: P
     server.stdin.close()
     wait_until_gone(stage)
     assert server.wait(30) == 1
+
+
+def test_a_stage_that_has_just_been_forked_ends_without_the_time_of_grace(
+    server: Any, tmp_path: Path
+) -> None:
+    ask(server, tmp_path, "sleep 600")
+    server.stdin.close()
+    server.wait(GRACE - 1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")

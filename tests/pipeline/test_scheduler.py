@@ -215,6 +215,28 @@ def test_a_run_after_a_failed_one_has_only_the_failed_stage_to_do(
     assert capsys.readouterr().out.startswith("1 of 2 stages to do, ")
 
 
+RUN = """
+import sys
+from pathlib import Path
+from hw2core.layout import Layout
+from hw2core.pipeline.scheduler import reproduce
+from hw2core.settings.models import Engine
+engine = Engine.model_validate_json(sys.argv[1])
+reproduce(Layout(Path.cwd()), engine, sys.argv[2])
+"""
+
+
+def start_run(layout: Layout, jobs: int, before: str = "") -> "subprocess.Popen[str]":
+    """Run the stages in another process, which does `before` first."""
+    return subprocess.Popen(
+        [sys.executable, "-c", before + RUN, ENGINE.model_dump_json(), str(jobs)],
+        cwd=layout.root,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 Interrupt = Callable[[signal.Signals, str], tuple[Layout, int, str]]
 
 
@@ -222,25 +244,13 @@ Interrupt = Callable[[signal.Signals, str], tuple[Layout, int, str]]
 def interrupted(tmp_path: Path) -> Interrupt:
     """Run some stages and then `slow`, which waits for the marker file `go`, in another process. Send it a signal while
     `slow` runs. Return the workspace, the process's exit status and its stderr."""
-    program = (
-        "import sys\nfrom pathlib import Path\nfrom hw2core.layout import Layout\n"
-        "from hw2core.pipeline.scheduler import reproduce\nfrom hw2core.settings.models import Engine\n"
-        "engine = Engine.model_validate_json(sys.argv[1])\n"
-        "reproduce(Layout(Path.cwd()), engine, '1')\n"
-    )
 
     def interrupt(number: signal.Signals, stages: str) -> tuple[Layout, int, str]:
         layout = workspace(
             tmp_path / "toy",
             stages + stage("slow", "echo $$ > ../part", "mv ../part ../slow", WAIT.format(mark="go")),
         )
-        run = subprocess.Popen(
-            [sys.executable, "-c", program, ENGINE.model_dump_json()],
-            cwd=layout.root,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        run = start_run(layout, jobs=1)
         wait_until(lambda: (tmp_path / "slow").exists() or run.poll() is not None)
         run.send_signal(number)
         _, printed = run.communicate()
@@ -254,6 +264,50 @@ def test_sigterm_stops_the_stages_and_prints_one_line(tmp_path: Path, interrupte
     assert gone(int((tmp_path / "slow").read_text()))
     assert status == 143
     assert printed == "hw2: stopped; finished stages are kept, run it again to continue\n"
+
+
+def test_a_signal_while_dvc_holds_a_lock_ends_the_run(tmp_path: Path) -> None:
+    """An exception between the acquisition of a lock of DVC and its use would leave it locked, and the run would wait for
+    itself when it releases the stage that runs already."""
+    program = """
+import os, signal
+from dvc.lock import Lock
+lock = Lock.lock
+starts = []
+def lock_and_signal(self):
+    lock(self)
+    if "rwlock" in self._lockfile:
+        starts.append(self)
+        if len(starts) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+Lock.lock = lock_and_signal
+"""
+    wait = WAIT.format(mark="never")
+    run = start_run(workspace(tmp_path / "toy", stage("a", wait) + stage("b", wait)), jobs=2, before=program)
+    _, printed = run.communicate(timeout=60)
+    assert run.returncode == 143, printed
+    assert printed == "hw2: stopped; finished stages are kept, run it again to continue\n"
+
+
+def test_stages_are_asked_to_end_at_the_same_time(tmp_path: Path) -> None:
+    """Each writes its mark and waits for that of the other."""
+    wait = WAIT.format(mark="{other}.ending")
+    trap = (
+        "trap 'touch ../{name}.ending; "
+        + wait
+        + "; touch ../{name}.ended; exit 1' TERM; touch ../{name}.runs"
+    )
+    pairs = [("left", "right"), ("right", "left")]
+    text = "".join(
+        stage(name, trap.format(name=name, other=other), WAIT.format(mark="never")) for name, other in pairs
+    )
+    run = start_run(workspace(tmp_path / "toy", text), jobs=2)
+    for name in ("left", "right"):
+        wait_until((tmp_path / f"{name}.runs").exists)
+    run.terminate()
+    run.communicate(timeout=60)
+    assert (tmp_path / "left.ended").exists()
+    assert (tmp_path / "right.ended").exists()
 
 
 def test_after_a_sigkill_no_stage_survives_and_the_next_run_continues(
