@@ -124,6 +124,7 @@ def set_key(path: str, value: Any) -> Callable[[Any], None]:
             [*TRAININGS, "evaluate_*@*", "evaluate@*", "tsne@*", "tsne_classifier@*", "sweep_ddpm@*"],
         ),
         ("engine.checkpoint_every", 7, []),
+        ("engine.tensorboard", True, []),
         ("data.mirror", "elsewhere", []),
     ],
 )

@@ -23,7 +23,13 @@ SHELL = (
 """Passes on the command line, values and paths that DVC sees anyway, or only prints. What computes with torch depends on
 all of hw2core/engine, and so on its instructions.py, which every command imports."""
 
-NO_RESULT = {"engine.checkpoint_every", "engine.threads", "engine.cpu_isa", "data.mirror"}
+NO_RESULT = {
+    "engine.checkpoint_every",
+    "engine.threads",
+    "engine.cpu_isa",
+    "engine.tensorboard",
+    "data.mirror",
+}
 """Read though no result depends on it: how often a checkpoint is written (test_loop.py shows that it changes nothing),
 the threads and instructions, which every command sets and some do not use, and the address of a file whose checksum is
 pinned."""

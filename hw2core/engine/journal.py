@@ -25,11 +25,14 @@ def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
 
 
 def write_history(folder: Path, rows: Sequence[Row]) -> None:
+    header = f"{','.join(rows[0])}\n".encode()
+    write_whole(folder / "history.csv", header + history_lines(rows))
+
+
+def history_lines(rows: Sequence[Row]) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rounded(rows))
-    write_whole(folder / "history.csv", text.getvalue().encode())
+    csv.DictWriter(text, rows[0].keys(), lineterminator="\n").writerows(rounded(rows))
+    return text.getvalue().encode()
 
 
 def write_networks(folder: Path, networks: nn.ModuleDict) -> None:

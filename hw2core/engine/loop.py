@@ -38,6 +38,8 @@ class Watch:
     """The metrics to log at a step. The networks are in evaluation mode, with their averaged weights."""
     selects: str | None
     """The metric that selects a step, the one where it is highest; None if no step is selected."""
+    show: Callable[[list[Row]], None] = lambda _: None
+    """Receives the history so far after each evaluation, and when the training is resumed."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ def train(
     if (state := checkpoint.load()) is not None:
         restore(state, system, averaged, run)
     progress = Progress(" ".join(map(str, names)), settings.steps, run.step)
+    if run.history:
+        watch.show(run.history)
     check = FiniteCheck(names)
     system.networks.train()
     with interruption_noted() as interruption:
@@ -92,6 +96,7 @@ def train(
             if run.step % watch.every == 0 or finished:
                 check.wait()
                 log(run, system, averaged, watch)
+                progress.note(run.history[-1])
             if run.step % checkpoint_every == 0 or finished or interruption.number:
                 check.wait()
                 check_weights(system.networks, run.step, names)
@@ -114,6 +119,7 @@ def log(run: "Run", system: System, averaged: AveragedModel | None, watch: Watch
         if watch.selects and (run.best is None or row[watch.selects] > run.best):
             run.best, run.chosen_step = row[watch.selects], run.step
             run.chosen = copy(system.networks)
+    watch.show(run.history)
 
 
 def forget_casts(*_: object) -> None:

@@ -82,11 +82,11 @@ class Display:
     def progress_file(self, name: str) -> Path:
         return self.progress / f"{name.replace('/', '_')}.json"
 
-    def progress_of(self, name: str) -> tuple[int, int, float] | None:
-        """Steps done, all steps, and steps per second."""
+    def progress_of(self, name: str) -> tuple[int, int, float, str] | None:
+        """Steps done, all steps, steps per second, and the last value that was logged."""
         try:
             found = json.loads(self.progress_file(name).read_text(encoding="utf-8"))
-            return found["step"], found["steps"], found["rate"]
+            return found["step"], found["steps"], found["rate"], found["last"]
         except (OSError, ValueError, KeyError):
             return None
 
@@ -135,8 +135,9 @@ class Display:
         text += "" if left is None else f", about {duration(left)} left"
         if steps is None:
             return "", text
-        done, total, rate = steps
-        return ProgressBar(total, done, BAR), f"step {done:,} of {total:,}, {rate:.3g} steps/s, {text}"
+        done, total, rate, last = steps
+        texts = [f"step {done:,} of {total:,}", f"{rate:.3g} steps/s", last, text]
+        return ProgressBar(total, done, BAR), ", ".join(filter(None, texts))
 
     def beat(self) -> None:
         while not self.over.wait(HEARTBEAT):

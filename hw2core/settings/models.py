@@ -22,6 +22,7 @@ class Engine(Section):
     compile: bool
     evaluate_every: Int = Field(ge=1)
     checkpoint_every: Int = Field(ge=1)
+    tensorboard: bool
 
 
 class Embedded(Section):

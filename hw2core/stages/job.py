@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from hw2core.engine import journal, resume
+from hw2core.engine.curves import Curves
 from hw2core.engine.device import Device
 from hw2core.engine.images import read_about
 from hw2core.engine.loop import Trained, Watch, train
@@ -89,12 +90,20 @@ def only_one(folder: Path) -> Iterator[None]:
 def train_and_write(job: Job[S], engine: Engine, layout: Layout, device: Device, scratch: Path) -> None:
     seed_torch(*job.names, "initial weights")
     system = job.build()
+    folder = layout.stage(job.stage, job.item, job.seed)
+    events = layout.runs / "tensorboard" / folder.relative_to(layout.stages) if engine.tensorboard else None
+    curves = Curves(folder, scratch, events)
     with memory_errors(job):
         trained = train(
             system,
             job.batches((*job.names, "order")),
             job.settings,
-            Watch(engine.evaluate_every, lambda step: job.evaluate(system, step, scratch), job.selects),
+            Watch(
+                engine.evaluate_every,
+                lambda step: job.evaluate(system, step, scratch),
+                job.selects,
+                curves.show,
+            ),
             device,
             resume.Checkpoint(scratch / "checkpoint.safetensors"),
             engine.checkpoint_every,
@@ -104,7 +113,6 @@ def train_and_write(job: Job[S], engine: Engine, layout: Layout, device: Device,
     states = {"last": trained.last} | ({"chosen": trained.chosen} if trained.chosen else {})
     about = {"stage": job.stage, "item": job.item, "seed": job.seed, "settings": job.settings.trained_by()}
     journal.write_model(layout.model(job.stage, job.item, job.seed), states, about | dict(job.facts))
-    folder = layout.stage(job.stage, job.item, job.seed)
     journal.write_history(folder, trained.history)
     journal.write_networks(folder, system.networks)
     summary = job.summary(trained, scratch)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hw2core.engine.batches import ImageSet, Shuffle, resident
+from hw2core.engine.curves import samples_file
 from hw2core.engine.device import choose_device
 from hw2core.engine.images import open_split
 from hw2core.engine.loop import Trained
@@ -72,7 +73,7 @@ def train_generator(params: Params, layout: Layout, name: str, seed: int) -> Non
             generated = generators.sample_labels(system, y, PROGRESS_SAMPLING, *names)
         else:
             generated = generators.sample(system, SAMPLES, *names)
-        write_array(scratch / f"progress-{step:08d}.npy", generated)
+        write_array(samples_file(scratch, step), generated)
         return {}
 
     def summarize(trained: Trained, scratch: Path) -> dict[str, Any]:

@@ -152,13 +152,14 @@ def test_without_a_terminal_progress_is_a_plain_line_now_and_then(
     progress = Progress("a b", steps=12, done=8)
     for k in range(8, 12):
         progress.step(k)
+        progress.note({"step": k + 1, "loss": 0.25, "score": 1 / (k + 1)})
     progress.close()
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
         "a b: resumes at step 8 of 12",
-        "a b: step 10 of 12, 0.167 steps/s, 12 s left",
-        "a b: step 12 of 12, 0.1 steps/s, 0 s left",
+        "a b: step 10 of 12, 0.167 steps/s, score 0.1111, 12 s left",
+        "a b: step 12 of 12, 0.1 steps/s, score 0.09091, 0 s left",
     ]
 
 

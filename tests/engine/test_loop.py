@@ -97,13 +97,14 @@ def run(
     device: Device = CPU,
     checkpoint_every: int = CHECKPOINT_EVERY,
     names: tuple[str | int, ...] = ("train", "a", "seed 0"),
+    show: Callable[[list[Any]], None] = lambda _: None,
 ) -> tuple[Trained, Small]:
     system = system or Small(options)
 
     def evaluate(step: int) -> dict[str, float]:
         return {"score": -F.cross_entropy(system.logits(TEST[0]), TEST[1]).item()}
 
-    watch = Watch(WATCH_EVERY, evaluate, selects="score")
+    watch = Watch(WATCH_EVERY, evaluate, selects="score", show=show)
     checkpoint = Checkpoint(folder / "state")
     return train(system, batches, options, watch, device, checkpoint, checkpoint_every, names), system
 
@@ -241,6 +242,18 @@ def test_the_user_is_told_where_a_training_resumes(
     capsys.readouterr()
     run(tmp_path, settings(), names=("train_dann", "a-b", "seed 3"))
     assert capsys.readouterr().err == f"train_dann a-b seed 3: resumes at step {STEPS} of {STEPS}\n"
+
+
+def test_the_history_is_shown_after_each_evaluation_and_when_the_training_resumes(tmp_path: Path) -> None:
+    shown: list[list[int]] = []
+
+    def show(history: list[Any]) -> None:
+        shown.append([row["step"] for row in history])
+
+    run(tmp_path, settings(), show=show)
+    assert shown == [[4], [4, 8], [4, 8, 11]]
+    run(tmp_path, settings(), show=show)
+    assert shown[3:] == [[4, 8, 11]]
 
 
 # --- losses that are no numbers ------------------------------------------------------------------------------

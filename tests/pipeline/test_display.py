@@ -49,6 +49,7 @@ def test_a_running_stage_is_shown_with_what_it_wrote(tmp_path: Path, monkeypatch
     monkeypatch.setattr(progress, "FILE_EVERY", 0)
     training = Progress("train", 2000, 0)
     training.started -= 10
+    training.note({"step": 400, "score": 97.25})
     training.step(499)
     training.close()
     found = json.loads(shown.progress_file("train").read_text())
@@ -63,7 +64,7 @@ def test_a_running_stage_is_shown_with_what_it_wrote(tmp_path: Path, monkeypatch
     assert "1 of 4 stages" in first
     assert "train" in second
     assert "step 500 of 2,000, " in second
-    assert " steps/s, 0 s, about 30 s left" in second
+    assert " steps/s, score 97.25, 0 s, about 30 s left" in second
 
 
 def test_a_log_has_a_heartbeat(

@@ -15,6 +15,7 @@ ENGINE = Engine(
     compile=False,
     evaluate_every=1,
     checkpoint_every=1,
+    tensorboard=False,
 )
 
 
