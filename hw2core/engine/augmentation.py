@@ -46,10 +46,18 @@ def weak(images: Tensor) -> Tensor:
     return warp(images, turn=0.15, slant=0.15, scale=0.1, move=0.1)
 
 
-def strong(images: Tensor) -> Tensor:
-    """Strong random affine map, colors, blur, backgrounds, noise and cutout; the digit stays recognizable."""
-    images = recolor(warp(images, turn=0.35, slant=0.3, scale=0.35, move=0.15))
-    return cut_out(add_noise(add_clouds(blur_or_sharpen(images)))).clamp(-1, 1)
+def strong(images: Tensor, textures: Tensor | None = None) -> Tensor:
+    """Strong random affine map, colors, blur, backgrounds, noise and cutout; the digit stays recognizable.
+
+    The background is a smooth color field or, for half of the images and if there are `textures` (m, 3, h, w), a magnified
+    part of one of these.
+    """
+    images = blur_or_sharpen(recolor(warp(images, turn=0.35, slant=0.3, scale=0.35, move=0.15)))
+    backed = add_clouds(images)
+    if textures is not None:
+        chosen = draw(images, 1, 1, 1, low=0, high=1) < 0.5
+        backed = torch.where(chosen, add_texture(images, textures), backed)
+    return cut_out(add_noise(backed)).clamp(-1, 1)
 
 
 AUGMENTATIONS: dict[str, Callable[[Tensor], Tensor]] = {"none": unchanged, "weak": weak, "strong": strong}
@@ -99,6 +107,20 @@ def add_clouds(images: Tensor) -> Tensor:
     coarse = draw(images, images.shape[1], 5, 5, low=-1, high=1)
     clouds = F.interpolate(coarse, images.shape[2:], mode="bilinear", align_corners=True)
     return images + clouds * draw(images, 1, 1, 1, low=0, high=0.8)
+
+
+def add_texture(images: Tensor, textures: Tensor) -> Tensor:
+    """Add a part of a random one of `textures`, rotated and magnified 1.4 to 5 times, of random strength."""
+    pieces = textures[torch.randint(len(textures), (len(images),), device=images.device)]
+    angle = draw(images, low=-math.pi, high=math.pi)
+    size = draw(images, low=math.log(0.2), high=math.log(0.7)).exp()
+    cos, sin = size * angle.cos(), size * angle.sin()
+    x, y = draw(images, 2, low=-0.5, high=0.5).unbind(1)
+    matrices = torch.stack([cos, -sin, x, sin, cos, y], dim=1).reshape(-1, 2, 3)
+    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
+    pieces = F.grid_sample(pieces, grid, padding_mode="reflection", align_corners=False)
+    pieces = pieces - pieces.mean((2, 3), keepdim=True)
+    return images + pieces * draw(images, 1, 1, 1, low=0, high=1.2)
 
 
 def add_noise(images: Tensor) -> Tensor:

@@ -96,6 +96,8 @@ class Dsn(Adapter):
 class Adamatch(Adapter):
     title = "AdaMatch"
 
+    background: Literal["smooth", "target"]
+    batch_norm: Literal["joint", "target"]
     label_prior: Literal["source", "uniform"]
     confidence_threshold: Float = Field(ge=0, le=1)
     target_weight: Weight

@@ -8,12 +8,19 @@ label of the same image strongly augmented. Three parts keep the pseudo-labels r
 - distribution alignment scales the pseudo-labels to the class distribution of the source (or a uniform one);
 - the relative confidence threshold is a multiple of the source's mean confidence.
 
+Two additions of this project use nothing of the target but its unlabeled images:
+
+- with `background: target`, half of the strongly augmented images of both domains have a magnified part of a target image
+  as their background, so that the classifier learns from labeled images to ignore the target's textures;
+- with `batch_norm: target`, a trained network normalizes by the statistics of plain target images (AdaBN, Li et al. 2018)
+  and not by those of the batches that it was trained on.
+
     L = L_source + mu(k) L_target
 """
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -68,12 +75,18 @@ class Adamatch(Predictor):
 
     def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
         source, labels, target = batch  # (n, 3, 28, 28), (n,), (m, 3, 28, 28)
-        sources = torch.cat([weak(source), strong(source)])  # (2 n, ...)
-        targets = torch.cat([weak(target), strong(target)])  # (2 m, ...)
+        textures = target if self.settings.background == "target" else None
+        sources = torch.cat([weak(source), strong(source, textures)])  # (2 n, ...)
+        targets = torch.cat([weak(target), strong(target, textures)])  # (2 m, ...)
 
-        joint = self.logits(torch.cat([sources, targets]))  # Z': (2 n + 2 m, 10)
+        of_target = self.settings.batch_norm == "target"
+        with frozen_batch_norm_statistics(self.networks) if of_target else nullcontext():
+            joint = self.logits(torch.cat([sources, targets]))  # Z': (2 n + 2 m, 10)
         with frozen_batch_norm_statistics(self.networks):
             source_only = self.logits(sources)  # Z'': (2 n, 10)
+        if of_target:
+            with torch.no_grad():
+                self.logits(target)  # for the statistics alone
         source_joint, target_logits = joint[: len(sources)], joint[len(sources) :]
         source_logits = interpolate(source_joint, source_only, torch.rand_like(source_only))
 

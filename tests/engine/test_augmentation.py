@@ -5,9 +5,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from hw2core.engine import augmentation
 from hw2core.engine.augmentation import (
     AUGMENTATIONS,
     MIN_CONTRAST,
+    add_texture,
     blur_or_sharpen,
     color_jitter,
     cut_out,
@@ -53,10 +55,10 @@ def pictures(count: int) -> torch.Tensor:
     return torch.rand((count, 3, 28, 28), generator=torch.Generator().manual_seed(0)) * 2 - 1
 
 
-augmentation = pytest.mark.parametrize("augment", [weak, strong])
+both = pytest.mark.parametrize("augment", [weak, strong])
 
 
-@augmentation
+@both
 def test_augmented_images_keep_shape_type_and_range(augment: Callable[[torch.Tensor], torch.Tensor]) -> None:
     images = pictures(200)
     augmented = augment(images)
@@ -65,7 +67,7 @@ def test_augmented_images_keep_shape_type_and_range(augment: Callable[[torch.Ten
     assert augmented.abs().max() <= 1 + 1e-6
 
 
-@augmentation
+@both
 def test_augmentation_depends_on_the_global_seed_alone(
     augment: Callable[[torch.Tensor], torch.Tensor],
 ) -> None:
@@ -78,7 +80,7 @@ def test_augmentation_depends_on_the_global_seed_alone(
     assert not torch.equal(results[0], results[2])
 
 
-@augmentation
+@both
 def test_augmentation_differs_between_images(augment: Callable[[torch.Tensor], torch.Tensor]) -> None:
     augmented = augment(pictures(1).repeat(20, 1, 1, 1))
     assert len({tuple(image.flatten().tolist()) for image in augmented}) == 20
@@ -117,6 +119,25 @@ def test_recolor_is_linear_and_keeps_the_range() -> None:
 def test_blur_keeps_constant_images() -> None:
     images = torch.full((5, 3, 28, 28), 0.4)
     assert torch.allclose(blur_or_sharpen(images), images, atol=1e-6)
+
+
+def test_textures_are_parts_of_the_given_images_without_their_mean() -> None:
+    """Of images of one gray nothing is left. A magnified half-black, half-white image adds at most 1.2 to each side."""
+    images = torch.zeros(300, 3, 28, 28)
+    assert torch.allclose(add_texture(images, torch.full((2, 3, 28, 28), 0.5)), images, atol=1e-5)
+    halves = torch.ones(1, 3, 28, 28)
+    halves[..., :14] = -1
+    added = add_texture(images, halves)
+    assert torch.allclose(added.mean((2, 3)), torch.zeros(300, 3), atol=1e-5)
+    assert 1.2 < added.abs().max() <= 2.4
+    assert len({tuple(image.flatten().tolist()) for image in added}) > 250
+
+
+def test_half_of_the_strongly_augmented_images_get_a_texture(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(augmentation, "add_texture", lambda images, textures: images + textures)
+    monkeypatch.setattr(augmentation, "cut_out", lambda images: images)
+    images = strong(torch.zeros(1000, 3, 28, 28), torch.full((1000, 3, 28, 28), 100.0))
+    assert 0.45 < (images == 1).all(dim=(1, 2, 3)).float().mean() < 0.55
 
 
 def test_cutout_is_one_rectangle_of_one_gray() -> None:

@@ -91,3 +91,25 @@ def test_the_pass_over_the_source_alone_moves_no_batch_norm_statistics() -> None
     convolution.register_forward_hook(lambda *arguments: seen.append(arguments[2].detach()))
     step(system, "adamatch", 0)
     assert torch.allclose(norm.running_mean, 0.1 * seen[0].mean((0, 2, 3)), atol=1e-5)
+
+
+def test_target_images_are_the_textures_of_strongly_augmented_images() -> None:
+    source, labels, target = batch("adamatch")
+    seen: list[torch.Tensor] = []
+    system = build("adamatch", background="target")
+    system.networks["extractor"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    torch.manual_seed(3)
+    system.step((source, labels, target), 0)
+    torch.manual_seed(3)
+    expected = [weak(source), strong(source, target), weak(target), strong(target, target)]
+    assert torch.equal(seen[0], torch.cat(expected))
+
+
+def test_the_statistics_are_those_of_plain_target_images() -> None:
+    """In one step from a running mean of 0, with a momentum of 0.1; the weights are those before the step."""
+    source, labels, target = batch("adamatch")
+    system = build("adamatch", batch_norm="target")
+    convolution = copy.deepcopy(system.networks["extractor"][0])
+    system.step((source, labels, target), 0)
+    expected = 0.1 * convolution(target).mean((0, 2, 3))
+    assert torch.allclose(system.networks["extractor"][1].running_mean, expected, atol=1e-5)
