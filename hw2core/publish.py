@@ -23,7 +23,7 @@ from hw2core.settings.runs import datasets_of, evaluated_runs, trained_runs
 from hw2core.settings.yaml import read_yaml, write_yaml
 from hw2core.stages.report import build, without_paths, write_pages
 
-METRICS = ("metrics.json", "history.csv", "sweep.csv", "networks.txt")
+METRICS = ("metrics.json", "history.csv", "sweep.csv", "networks.csv")
 """What is published of each stage: nothing that shows an image of a dataset."""
 MAX_PAGE = 3_000_000  # bytes of report.html, which git keeps for ever
 

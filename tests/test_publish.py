@@ -68,7 +68,7 @@ def test_a_finished_run_is_published_and_quoted(run: Path, hw2: Hw2) -> None:
     for path in run.glob("stages/*/*/seed0/metrics.json"):
         assert (home / path.relative_to(run)).read_bytes() == path.read_bytes()
     published = {path.name for path in (home / "stages").rglob("*") if path.is_file()}
-    assert published == {"metrics.json", "history.csv", "sweep.csv", "networks.txt"}
+    assert published == {"metrics.json", "history.csv", "sweep.csv", "networks.csv"}
     assert (home / "report.html").stat().st_size < publish.MAX_PAGE
     figures = {*re.findall(r"\(figures/([\w-]+\.png)\)", (home / "report.md").read_text())}
     assert figures == {path.name for path in (home / "figures").iterdir()}

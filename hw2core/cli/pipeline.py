@@ -57,7 +57,7 @@ def repro(
         targets=targets or (),
         keep_going=keep_going,
         check=lambda repository, todo: (
-            check_stale(params, layout, repository, todo, local=cluster is None).skipped
+            check_stale(params, layout, repository, todo, local=cluster is None, part=bool(targets)).skipped
         ),
     )
 

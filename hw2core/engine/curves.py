@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw2core.engine.journal import Row, history_lines, write_history
+from hw2core.engine.journal import Row, csv_lines, write_history
 from hw2core.errors import UserError
 
 
@@ -31,7 +31,7 @@ class Curves:
         else:
             # In one write, so that a kill leaves whole lines.
             with (self.folder / "history.csv").open("ab", buffering=0) as file:
-                file.write(history_lines(history[self.rows :]))
+                file.write(csv_lines(history[self.rows :]))
         if self.events:
             self.write_events(self.events, history[self.rows :])
         self.rows = len(history)

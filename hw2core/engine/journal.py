@@ -1,4 +1,4 @@
-"""The files that a stage writes: metrics.json, history.csv, networks.txt and the weights."""
+"""The files that a stage writes: metrics.json, history.csv, networks.csv and the weights."""
 
 import csv
 import io
@@ -25,19 +25,21 @@ def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
 
 
 def write_history(folder: Path, rows: Sequence[Row]) -> None:
-    header = f"{','.join(rows[0])}\n".encode()
-    write_whole(folder / "history.csv", header + history_lines(rows))
+    write_csv(folder / "history.csv", rows)
 
 
-def history_lines(rows: Sequence[Row]) -> bytes:
+def write_csv(path: Path, rows: Sequence[Row]) -> None:
+    write_whole(path, f"{','.join(rows[0])}\n".encode() + csv_lines(rows))
+
+
+def csv_lines(rows: Sequence[Row]) -> bytes:
     text = io.StringIO()
     csv.DictWriter(text, rows[0].keys(), lineterminator="\n").writerows(rounded(rows))
     return text.getvalue().encode()
 
 
-def write_networks(folder: Path, networks: nn.ModuleDict) -> None:
-    """The layers as torch prints them."""
-    write_whole(folder / "networks.txt", f"{networks}\n".encode())
+def write_networks(folder: Path, layers: Sequence[Row]) -> None:
+    write_csv(folder / "networks.csv", layers)
 
 
 def write_model(path: Path, weights: Mapping[str, Mapping[str, Tensor]], about: Mapping[str, Any]) -> None:

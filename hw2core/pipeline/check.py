@@ -35,14 +35,21 @@ class Found(NamedTuple):
     """The first letters of stage names, each with the reason."""
 
 
-def check(params: Params, layout: Layout, ready: Collection[str] = (), local: bool = True) -> Found:
-    """Check params against the datasets and the machine; a UserError has a line for each problem.
+def check(
+    params: Params,
+    layout: Layout,
+    ready: Collection[str] = (),
+    local: bool = True,
+    datasets: Collection[str] | None = None,
+) -> Found:
+    """Check params against the datasets, if not all then these, and the machine; a UserError has a line for each problem.
 
     Datasets that are `ready` are read from data/ready, all others where they come from. A run that is not `local` takes
     place on other machines, of which nothing is known.
     """
     problems: list[str] = []
-    contents = {name: contents_of(params, layout, name, ready, problems) for name in datasets_of(params)}
+    names = [name for name in datasets_of(params) if datasets is None or name in datasets]
+    contents = {name: contents_of(params, layout, name, ready, problems) for name in names}
     known = {name: found for name, found in contents.items() if found}
     faces = known.get(params.data.faces)
     skipped = {}
@@ -64,11 +71,22 @@ def check(params: Params, layout: Layout, ready: Collection[str] = (), local: bo
 
 
 def check_stale(
-    params: Params, layout: Layout, repository: Repository, todo: list[str], local: bool = True
+    params: Params,
+    layout: Layout,
+    repository: Repository,
+    todo: list[str],
+    local: bool = True,
+    part: bool = False,
 ) -> Found:
-    """Check before the stages `todo` run: data/ready is right of those datasets that no stage makes again."""
+    """Check before the stages `todo` run: data/ready is right of those datasets that no stage makes again.
+
+    If they are only a part of what is stale, check only the datasets that they make or read.
+    """
     made = {repository.stages[name].cmd.rpartition(" ")[2] for name in todo if name.startswith("preprocess")}
-    return check(params, layout, [name for name in datasets_of(params) if name not in made], local)
+    ready = [name for name in datasets_of(params) if name not in made]
+    paths = {path for name in todo for path in (*repository.outputs(name), *repository.inputs(name))}
+    used = {Path(path).name for path in paths if Path(path).parent.parent == Path("data")}
+    return check(params, layout, ready, local, used if part else None)
 
 
 def contents_of(

@@ -86,9 +86,6 @@ class Output:
             raise self.error(name, "shows no images; rerun")
         return self.read(name, lambda path: read_tiles(path, rows, columns))
 
-    def text(self, name: str) -> str:
-        return self.read(name, lambda path: path.read_text(encoding="utf-8")).rstrip()
-
     def read(self, name: str, reader: Callable[[Path], Read]) -> Read:
         path = self.folder / name
         if not path.is_file():

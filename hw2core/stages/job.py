@@ -16,6 +16,7 @@ from hw2core.engine import journal, resume
 from hw2core.engine.curves import Curves
 from hw2core.engine.device import Device
 from hw2core.engine.images import read_about
+from hw2core.engine.layers import layers_of
 from hw2core.engine.loop import Trained, Watch, train
 from hw2core.engine.randomness import seed_torch
 from hw2core.engine.system import Batch, System
@@ -88,6 +89,8 @@ def only_one(folder: Path) -> Iterator[None]:
 
 
 def train_and_write(job: Job[S], engine: Engine, layout: Layout, device: Device, scratch: Path) -> None:
+    batches = job.batches((*job.names, "order"))
+    layers = layers_of(job.build(), batches(0), device)
     seed_torch(*job.names, "initial weights")
     system = job.build()
     folder = layout.stage(job.stage, job.item, job.seed)
@@ -96,7 +99,7 @@ def train_and_write(job: Job[S], engine: Engine, layout: Layout, device: Device,
     with memory_errors(job):
         trained = train(
             system,
-            job.batches((*job.names, "order")),
+            batches,
             job.settings,
             Watch(
                 engine.evaluate_every,
@@ -114,7 +117,7 @@ def train_and_write(job: Job[S], engine: Engine, layout: Layout, device: Device,
     about = {"stage": job.stage, "item": job.item, "seed": job.seed, "settings": job.settings.trained_by()}
     journal.write_model(layout.model(job.stage, job.item, job.seed), states, about | dict(job.facts))
     journal.write_history(folder, trained.history)
-    journal.write_networks(folder, system.networks)
+    journal.write_networks(folder, layers)
     summary = job.summary(trained, scratch)
     journal.write_metrics(
         folder,

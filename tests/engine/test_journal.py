@@ -19,7 +19,6 @@ from hw2core.engine.journal import (
     write_history,
     write_metrics,
     write_model,
-    write_networks,
 )
 from hw2core.errors import UserError
 from hw2core.progress import Progress
@@ -126,12 +125,6 @@ def test_weights_of_the_same_architecture_are_loaded(tmp_path: Path) -> None:
     write_model(tmp_path / "m.safetensors", {"last": other.state_dict()}, {})
     load_weights(one, tmp_path / "m.safetensors", "last")
     assert torch.equal(one.weight, other.weight)
-
-
-def test_networks_are_written_as_torch_prints_them(tmp_path: Path) -> None:
-    networks = nn.ModuleDict({"head": nn.Linear(4, 3)})
-    write_networks(tmp_path, networks)
-    assert (tmp_path / "networks.txt").read_text() == f"{networks}\n"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])

@@ -2,13 +2,15 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import Hw2, Raw, Workspace, complaint
 from drawn import Files, digit_table, face_table, numbered, png, write_folder
 
-from hw2core.pipeline.check import Found, check
+from hw2core.errors import UserError
+from hw2core.pipeline.check import Found, check, check_stale
 from hw2core.settings.validation import validate
 
 TRAIN, TEST = numbered(0, 120), numbered(120, 140)
@@ -103,6 +105,24 @@ def test_ready_data_are_read_where_they_are(workspace: Workspace) -> None:
     params = load_params(workspace.layout.params)
     found = check(params, workspace.layout, [params.data.faces, *params.data.domains])
     assert found == check(params, workspace.layout)
+
+
+def test_a_part_of_the_pipeline_needs_only_its_own_datasets(raw: Raw, empty_workspace: Workspace) -> None:
+    """In a fresh clone nothing is ready. The classifier of printed does not need the faces."""
+    paths = {
+        "preprocess@printed": (["data/ready/printed"], {"data/raw/printed"}),
+        "train_classifier@printed": (["models/train_classifier/printed"], {"data/ready/printed"}),
+    }
+    repository: Any = SimpleNamespace(
+        stages={"preprocess@printed": SimpleNamespace(cmd="python -m hw2core preprocess printed")},
+        outputs=lambda name: paths[name][0],
+        inputs=lambda name: paths[name][1],
+    )
+    params, layout = validate(raw, "params.yaml"), empty_workspace.layout
+    found = check_stale(params, layout, repository, list(paths), part=True)
+    assert set(found.contents) == {"printed"}
+    with pytest.raises(UserError, match="drawn_faces: data/ready/drawn_faces: not made yet"):
+        check_stale(params, layout, repository, list(paths))
 
 
 def test_the_command_says_what_there_is(workspace: Workspace, hw2: Hw2, monkeypatch: Any) -> None:

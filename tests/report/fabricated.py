@@ -286,7 +286,11 @@ def write_training(
     ]
     folder = layout.stage(stage, item, seed)
     journal.write_history(folder, rows)
-    write_whole(folder / "networks.txt", f"ModuleDict of {stage} {item}\n".encode())
+    layers = [
+        {"layer": "1.conv", "module": f"Conv2d(1, 2_) of {stage} {item}", "output": "", "parameters": 7},
+        {"layer": "2", "module": "Tanh()", "output": "3 x 64 x 64", "parameters": 1000},
+    ]
+    journal.write_networks(folder, [{"network": "one", **layer} for layer in layers])
 
 
 def write_samples(

@@ -209,7 +209,7 @@ def test_a_seed_is_an_item_of_its_own(workspace: Workspace, hw2: Hw2) -> None:
         f"models/train_dann/{PAIR}/seed1.safetensors",
         *(
             f"stages/train_dann/{PAIR}/seed1/{name}"
-            for name in ("history.csv", "metrics.json", "networks.txt")
+            for name in ("history.csv", "metrics.json", "networks.csv")
         ),
     }
     assert all(after[path] == content for path, content in before.items())

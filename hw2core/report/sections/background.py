@@ -15,6 +15,7 @@ from hw2core.report.sections import Section
 from hw2core.settings import Params
 from hw2core.settings.runs import evaluated_runs, trained_runs
 
+LAYER = ("network", "layer", "module", "output", "parameters")
 LIBRARIES = ("torch", "numpy", "scikit-learn", "pandas", "pillow", "matplotlib")
 
 
@@ -46,17 +47,20 @@ def embedded(params: Params, layout: Layout) -> list[str]:
 
 
 def networks(params: Params, layout: Layout) -> list[dict[str, Any]]:
-    """The networks of every system with their numbers of parameters, and their layers, from its first training."""
+    """The networks of every system, and their layers, from its first training."""
     firsts: dict[str, Output] = {}
     for run in trained_runs(params):
         firsts.setdefault(runs.system_of(run), runs.output_of(run, layout))
-    found = []
-    for system, first in firsts.items():
-        metrics = if_there(first.metrics, "parameters")
-        text = if_there(first.text, "networks.txt")
-        sizes = metrics["parameters"] if metrics else {}
-        found.append({"title": full_title(system), "parameters": sizes, "text": text})
-    return found
+    return [
+        {"title": full_title(system), "layers": if_there(layers_of, first)}
+        for system, first in firsts.items()
+    ]
+
+
+def layers_of(output: Output) -> dict[str, Any]:
+    """The layers of each network."""
+    table = output.table("networks.csv", *LAYER).fillna({"output": "–"})
+    return {str(name): of.to_dict("records") for name, of in table.groupby("network", sort=False)}
 
 
 def missing_outputs(params: Params, layout: Layout) -> list[str]:
