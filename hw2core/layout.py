@@ -12,6 +12,8 @@ class Layout:
     """The folders and files of one workspace, below `root`."""
 
     root: Path
+    outdated: frozenset[str] = frozenset()
+    """Outputs, relative to the root, that count as missing: they are of other params or data."""
 
     @property
     def params(self) -> Path:

@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"errors"},
     "workers": {"errors"},
     "layout": {"errors"},
+    "outdated": {"errors", "layout", "settings"},
     "revisions": {"errors", "layout"},
     "settings": {"errors", "files", "layout"},
     "engine": {"progress", *BASE},
@@ -29,12 +30,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "systems": {"engine", *BASE},
     "evaluation": {"engine", "data", *BASE},
     "report": {"evaluation", "engine", *BASE},
-    "gate": {"evaluation", *BASE},
+    "gate": {"evaluation", "outdated", *BASE},
     "pipeline": {"data", "engine", "progress", *BASE},
     "doctor": {"__init__", *BASE},
     "stages": {"report", "evaluation", "systems", "engine", "data", *BASE},
     "publish": {"report", "stages", "pipeline", *BASE},
-    "cli": {"publish", "stages", "pipeline", "gate", "doctor", "fingerprint", "__init__", *BASE},
+    "cli": {"publish", "outdated", "stages", "pipeline", "gate", "doctor", "fingerprint", "__init__", *BASE},
     "__main__": {"cli"},
 }
 """Every room with the rooms that it may import besides itself."""

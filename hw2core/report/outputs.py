@@ -34,11 +34,21 @@ def if_there(read: Callable[P, Read], *args: P.args, **kwargs: P.kwargs) -> Read
         return None
 
 
+def missing(layout: Layout, output: Path, file: Path) -> str:
+    """Why an output cannot be used: its file is missing, or it is of other params or data."""
+    if not file.is_file():
+        return "not there"
+    if output.relative_to(layout.root).as_posix() in layout.outdated:
+        return "of other params or data"
+    return ""
+
+
 def about_data(layout: Layout, dataset: str) -> dict[str, Any]:
     """The about.json of a dataset in data/ready."""
-    if not (layout.ready(dataset) / "about.json").is_file():
+    folder = layout.ready(dataset)
+    if problem := missing(layout, folder, folder / "about.json"):
         raise MissingError(
-            f"data/ready/{dataset}: not there; run stage preprocess of {dataset} with `hw2 repro`"
+            f"data/ready/{dataset}: {problem}; run stage preprocess of {dataset} with `hw2 repro`"
         )
     return read_about(layout.ready(dataset))
 
@@ -88,8 +98,8 @@ class Output:
 
     def read(self, name: str, reader: Callable[[Path], Read]) -> Read:
         path = self.folder / name
-        if not path.is_file():
-            raise MissingError(str(self.error(name, "not there; run")))
+        if problem := missing(self.layout, path, path):
+            raise MissingError(str(self.error(name, f"{problem}; run")))
         try:
             return reader(path)
         except (UserError, ValueError, OSError):

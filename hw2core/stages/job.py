@@ -16,8 +16,8 @@ from hw2core.engine import journal, resume
 from hw2core.engine.curves import Curves
 from hw2core.engine.device import Device
 from hw2core.engine.images import read_about
-from hw2core.engine.layers import layers_of
 from hw2core.engine.loop import Trained, Watch, train
+from hw2core.engine.networks import layers_of
 from hw2core.engine.randomness import seed_torch
 from hw2core.engine.system import Batch, System
 from hw2core.errors import UserError

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,15 @@ class Report:
 
 
 def report(params: Params, layout: Layout) -> None:
-    """Write tables, figures and pages. What has not run yet leaves a note in its place.
+    write_report(params, layout, frozenset())
+
+
+def write_report(params: Params, layout: Layout, outdated: frozenset[str]) -> None:
+    """Write tables, figures and pages. What has not run yet leaves a note in its place, and so do `outdated` outputs.
 
     Everything is read before anything is written, so that a malformed file leaves the old report as it is.
     """
-    built = build(params, layout)
+    built = build(params, replace(layout, outdated=outdated))
     with new_folder(layout.reports / "tables") as folder:
         for name, table in built.tables.items():
             content = table.to_csv(index=False, float_format="%.6g")

@@ -282,6 +282,19 @@ def test_a_malformed_file_is_one_line_and_leaves_the_old_report(
 
 
 @pytest.mark.usefixtures("quick")
+def test_outputs_of_other_params_are_left_out_as_if_they_were_missing(copy: Layout) -> None:
+    folder = copy.stages / "evaluate_gan" / "sngan" / "seed0"
+    files = frozenset(str(path.relative_to(copy.root)) for path in folder.iterdir())
+    stage.write_report(FULL, copy, files)
+    left_out = (copy.reports / "report.md").read_text(encoding="utf-8")
+    assert "evaluate_gan of sngan, seed 0" in left_out
+    shutil.rmtree(folder)
+    stage.report(FULL, copy)
+    missing = (copy.reports / "report.md").read_text(encoding="utf-8")
+    assert left_out.replace("of other params or data", "not there") == missing
+
+
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("folder", "note"),
     [

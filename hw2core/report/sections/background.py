@@ -66,7 +66,7 @@ def layers_of(output: Output) -> dict[str, Any]:
 def missing_outputs(params: Params, layout: Layout) -> list[str]:
     """The trainings and evaluations that have no metrics yet, as a person would name them."""
     outputs = [runs.output_of(run, layout) for run in (*trained_runs(params), *evaluated_runs(params))]
-    return [str(output) for output in outputs if not (output.folder / "metrics.json").is_file()]
+    return [str(output) for output in outputs if if_there(output.metrics) is None]
 
 
 def environment(params: Params, layout: Layout) -> dict[str, Any]:

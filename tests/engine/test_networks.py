@@ -7,7 +7,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from hw2core.engine.device import Device
-from hw2core.engine.layers import layers_of
+from hw2core.engine.networks import layers_of
 from hw2core.engine.system import System
 
 CPU = Device(torch.device("cpu"), bf16=False, channels_last=False, compiled=False, about="")
