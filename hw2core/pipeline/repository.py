@@ -37,7 +37,8 @@ ONE_AT_A_TIME = threading.RLock()
 """DVC works in the current folder, of which a process has one."""
 
 for name in ("dvc", "dvc_objects", "dvc_data"):
-    logging.getLogger(name).setLevel(logging.ERROR)  # DVC's own messages of every stage
+    # Without messages of its own about every stage. Above ERROR it draws no progress bars either.
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class Repository:

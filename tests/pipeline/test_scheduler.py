@@ -4,12 +4,14 @@ The pipelines are small ones in a temporary folder. Their stages create marker f
 each other's, so that the tests prove what runs at the same time instead of timing it.
 """
 
+import contextlib
 import io
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -264,6 +266,27 @@ def test_sigterm_stops_the_stages_and_prints_one_line(tmp_path: Path, interrupte
     assert gone(int((tmp_path / "slow").read_text()))
     assert status == 143
     assert printed == "hw2: stopped; finished stages are kept, run it again to continue\n"
+
+
+def test_on_a_terminal_nothing_but_the_display_is_drawn(tmp_path: Path) -> None:
+    """DVC draws progress bars of its own while it hashes."""
+    stages = stage("first") + stage("second", deps="first")
+    layout = workspace(tmp_path / "toy", stages.replace("deps: []", "deps: [code]"))
+    (layout.root / "code").mkdir()
+    (layout.root / "code" / "file.py").touch()
+    master, terminal = os.openpty()
+    termios.tcsetwinsize(terminal, (40, 118))
+    command = [sys.executable, "-c", RUN, ENGINE.model_dump_json(), "1"]
+    run = subprocess.Popen(command, cwd=layout.root, stdout=terminal, stderr=terminal)
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a terminal
+        while piece := os.read(master, 65536):
+            shown += piece
+    os.close(master)
+    assert run.wait() == 0
+    assert b"2 of 2 stages" in shown
+    assert b"hashes" not in shown
 
 
 def test_a_signal_while_dvc_holds_a_lock_ends_the_run(tmp_path: Path) -> None:
