@@ -130,6 +130,8 @@ def test_a_stage_ends_when_the_input_of_the_server_ends(server: Any, tmp_path: P
 def test_a_stage_that_has_just_been_forked_ends_without_the_time_of_grace(
     server: Any, tmp_path: Path
 ) -> None:
+    ask(server, tmp_path, "true")
+    assert answer(server)["status"] == 0  # it has started
     ask(server, tmp_path, "sleep 600")
     server.stdin.close()
     server.wait(GRACE - 1)
