@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Collection, Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -168,6 +169,8 @@ def machine_problems(
 ) -> Iterator[str]:
     if params.engine.device == "cuda" and not visible_gpus():
         yield "engine.device: cuda, but there is no GPU here; auto or cpu runs on the CPU"
+    if params.engine.tensorboard and find_spec("tensorboard") is None:
+        yield "engine.tensorboard: needs the package tensorboard: pip install hw2core[tensorboard]"
     need = SPARE + sum(
         COPIES * sum(found.counts.values()) * (DIGIT if found.attributes is None else FACE) ** 2 * 3
         for name, found in known.items()

@@ -107,6 +107,17 @@ def test_ready_data_are_read_where_they_are(workspace: Workspace) -> None:
     assert found == check(params, workspace.layout)
 
 
+def test_event_files_need_tensorboard(
+    raw: Raw, empty_workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw["engine"]["tensorboard"] = True
+    assert problems(raw, empty_workspace) == []
+    monkeypatch.setattr("hw2core.pipeline.check.find_spec", lambda _: None)
+    assert problems(raw, empty_workspace) == [
+        "engine.tensorboard: needs the package tensorboard: pip install hw2core[tensorboard]"
+    ]
+
+
 def test_a_part_of_the_pipeline_needs_only_its_own_datasets(raw: Raw, empty_workspace: Workspace) -> None:
     """In a fresh clone nothing is ready. The classifier of printed does not need the faces."""
     paths = {
