@@ -30,7 +30,7 @@ def local_client(slots: int, attempts: int, dashboard: bool = False) -> Iterator
             {
                 "distributed.scheduler.allowed-failures": attempts - 1,
                 "distributed.dashboard.link": "http://127.0.0.1:{port}/status",
-                # These look every 10 and 20 ms at threads that wait for minutes.
+                # By default every 10 and 20 ms, for threads that wait for minutes.
                 "distributed.worker.profile.enabled": dashboard,
                 "distributed.admin.tick.interval": "1s",
             }

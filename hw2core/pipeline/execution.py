@@ -36,7 +36,7 @@ Outcome = Literal["ran", "restored", "unchanged"]
 
 ATTEMPTS = 3
 """How often a stage is started that is killed, or whose worker is."""
-TICK = 0.2  # seconds between two looks whether a signal has arrived
+TICK = 0.2  # seconds between two checks for a signal
 
 
 class Run:

@@ -120,9 +120,9 @@ def warmups(raw: Raw) -> Iterator[str]:
 
 
 def counts(raw: Raw) -> Iterator[str]:
-    turns, batch = (section(raw, "sngan_gp").get(key) for key in ("n_critic", "batch"))
-    if isinstance(turns, int) and isinstance(batch, int) and batch < 2 * turns:
-        yield f"sngan_gp.batch: must give each of the {turns} of sngan_gp.n_critic two images, not {batch}"
+    n_critic, batch = (section(raw, "sngan_gp").get(key) for key in ("n_critic", "batch"))
+    if isinstance(n_critic, int) and isinstance(batch, int) and batch < 2 * n_critic:
+        yield f"sngan_gp.batch: must give each of the {n_critic} of sngan_gp.n_critic two images, not {batch}"
     perplexity, images = (section(raw, "tsne").get(key) for key in ("perplexity", "images_per_domain"))
     if isinstance(perplexity, int | float) and isinstance(images, int) and perplexity >= 2 * images:
         yield (

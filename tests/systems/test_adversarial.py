@@ -27,13 +27,16 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x))
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_discriminator_loss_is_cross_entropy_with_one_sided_label_smoothing(smoothing: float) -> None:
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_the_discriminator_loss_is_cross_entropy_with_one_sided_label_smoothing(
+    label_smoothing: float,
+) -> None:
     by_hand = sum(
-        -(1 - smoothing) * math.log(sigmoid(x)) - smoothing * math.log(1 - sigmoid(x)) for x in (2, -1)
+        -(1 - label_smoothing) * math.log(sigmoid(x)) - label_smoothing * math.log(1 - sigmoid(x))
+        for x in (2, -1)
     )
     by_hand -= math.log(1 - sigmoid(0.5)) + math.log(1 - sigmoid(-3))
-    assert discriminator_loss(REAL, FAKE, smoothing).item() == pytest.approx(by_hand / 2)
+    assert discriminator_loss(REAL, FAKE, label_smoothing).item() == pytest.approx(by_hand / 2)
 
 
 def test_the_non_saturating_loss() -> None:
