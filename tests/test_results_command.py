@@ -60,3 +60,11 @@ def test_without_results_or_base_there_is_one_line(tables: Workspace, hw2: Hw2) 
     for path in (tables.layout.reports / "tables").iterdir():
         path.unlink()
     refused(hw2("results"), "reports/tables: no results yet")
+
+
+def test_results_of_other_params_are_pointed_out(tables: Workspace, hw2: Hw2) -> None:
+    said = "Not every stage has run with the present params and data"
+    stage = "stages: {a: {params: {params.yaml: {seeds: %s}}, outs: [{path: stages/a, md5: 1}]}}\n"
+    for seeds, outdated in (("[0]", False), ("[77]", True)):
+        (tables.root / "dvc.lock").write_text(stage % seeds)
+        assert (said in hw2("results").out) == outdated

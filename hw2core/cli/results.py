@@ -21,8 +21,14 @@ def results(
 ) -> None:
     """Print the report's main tables, and how they differ from another revision or experiment."""
     from hw2core.gate.results import print_results
+    from hw2core.pipeline.outdated import outdated_outputs
 
-    print_results(find_workspace(), against)
+    layout = find_workspace()
+    print_results(layout, against)
+    if any(path.startswith("stages/") for path in outdated_outputs(layout)):
+        print(
+            "Not every stage has run with the present params and data (`hw2 status`); `hw2 report` leaves those out."
+        )
 
 
 @app.command(rich_help_panel=PANEL)
@@ -91,7 +97,7 @@ def report(
     """Build reports/ from what the stages measured; what has not run yet leaves a note."""
     import os
 
-    from hw2core.outdated import outdated_outputs
+    from hw2core.pipeline.outdated import outdated_outputs
 
     # As a stage it runs after all that it reads: dvc.lock has them then, or will.
     outdated = frozenset() if "DVC_ROOT" in os.environ else outdated_outputs(find_workspace())

@@ -79,10 +79,15 @@ def warp(images: Tensor, turn: float, slant: float, scale: float, move: float) -
     shear = draw(images, low=-slant, high=slant).tan()
     wide, high = draw(images, 2, low=-math.log1p(scale), high=math.log1p(scale)).exp().unbind(1)
     x, y = draw(images, 2, low=-move, high=move).unbind(1)
-    rows = [wide * cos, wide * (shear * cos - sin), x, high * sin, high * (shear * sin + cos), y]
-    matrices = torch.stack(rows, dim=1).reshape(-1, 2, 3)
-    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    matrix = [wide * cos, wide * (shear * cos - sin), x, high * sin, high * (shear * sin + cos), y]
+    return affine_map(images, matrix, padding="border")
+
+
+def affine_map(images: Tensor, matrix: list[Tensor], padding: str) -> Tensor:
+    """Map each image by its own matrix, 2 rows of 3; each entry is given for all images, as (n,)."""
+    theta = torch.stack(matrix, dim=1).reshape(-1, 2, 3)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode=padding, align_corners=False)
 
 
 def recolor(images: Tensor) -> Tensor:
@@ -116,9 +121,7 @@ def add_texture(images: Tensor, textures: Tensor) -> Tensor:
     size = draw(images, low=math.log(0.2), high=math.log(0.7)).exp()
     cos, sin = size * angle.cos(), size * angle.sin()
     x, y = draw(images, 2, low=-0.5, high=0.5).unbind(1)
-    matrices = torch.stack([cos, -sin, x, sin, cos, y], dim=1).reshape(-1, 2, 3)
-    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
-    pieces = F.grid_sample(pieces, grid, padding_mode="reflection", align_corners=False)
+    pieces = affine_map(pieces, [cos, -sin, x, sin, cos, y], padding="reflection")
     pieces = pieces - pieces.mean((2, 3), keepdim=True)
     return images + pieces * draw(images, 1, 1, 1, low=0, high=1.2)
 

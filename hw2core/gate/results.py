@@ -10,7 +10,6 @@ from hw2core.errors import UserError
 from hw2core.evaluation.seeds import Value, differ
 from hw2core.gate.tables import aligned
 from hw2core.layout import Layout
-from hw2core.outdated import outdated_outputs
 from hw2core.revisions import file_of, find_commit
 from hw2core.settings.registry import title
 
@@ -52,10 +51,6 @@ def print_results(layout: Layout, against: str) -> None:
             print(*aligned(table_lines(rows, base.get(name))), "", sep="\n")
     if base:
         print("=: the same; *: more than two pooled standard deviations apart (docs/evaluation.md)")
-    if any(path.startswith("stages/") for path in outdated_outputs(layout)):
-        print(
-            "Not every stage has run with the present params and data (`hw2 status`); `hw2 report` leaves those out."
-        )
 
 
 def read_base(layout: Layout, against: str) -> dict[str, Table]:

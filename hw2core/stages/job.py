@@ -90,7 +90,8 @@ def only_one(folder: Path) -> Iterator[None]:
 
 def train_and_write(job: Job[S], engine: Engine, layout: Layout, device: Device, scratch: Path) -> None:
     batches = job.batches((*job.names, "order"))
-    layers = layers_of(job.build(), batches(0), device)
+    with memory_errors(job):
+        layers = layers_of(job.build(), batches(0), device)
     seed_torch(*job.names, "initial weights")
     system = job.build()
     folder = layout.stage(job.stage, job.item, job.seed)

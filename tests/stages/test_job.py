@@ -329,6 +329,18 @@ def test_without_enough_memory_the_param_to_lower_is_named(
         raise error
 
 
+def test_the_step_that_records_the_layers_may_need_too_much_memory(
+    params: Params, layout: Layout, device: Device
+) -> None:
+    class Large(Line):
+        def step(self, batch: Batch, k: int) -> dict[str, Tensor]:
+            raise MemoryError
+
+    the_job = make_job(params, stage="train_classifier", build=lambda: Large(params.classifier))
+    with pytest.raises(UserError, match=r"does not fit into memory; lower classifier\.batch"):
+        run(the_job, params, layout, device)
+
+
 def test_a_training_that_runs_twice_at_once_waits_for_the_other(
     params: Params, layout: Layout, device: Device
 ) -> None:

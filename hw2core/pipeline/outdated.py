@@ -11,6 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from hw2core.errors import UserError
 from hw2core.layout import Layout
+from hw2core.pipeline.targets import with_downstream
 from hw2core.settings.parsing import MAX_JSON, parse_json, read_bounded
 from hw2core.settings.yaml import read_yaml
 
@@ -39,27 +40,22 @@ def outdated_outputs(layout: Layout) -> frozenset[str]:
 def find_outdated(stages: Entries, values: Mapping[str, Any]) -> frozenset[str]:
     """`values` has the content of params.yaml and of other files whose keys stages depend on."""
     written = {
-        out["path"]: (name, checksum(out)) for name, entry in stages.items() for out in entry.get("outs", ())
+        out["path"]: (name, out.get("md5")) for name, entry in stages.items() for out in entry.get("outs", ())
     }
-    readers: dict[str, set[str]] = {}
-    """The stages that read what a stage writes."""
+    upstream: dict[str, set[str]] = {}
     outdated = set()
     for name, entry in stages.items():
-        deps = {dep["path"]: checksum(dep) for dep in entry.get("deps", ()) if dep["path"] in written}
+        deps = {dep["path"]: dep.get("md5") for dep in entry.get("deps", ()) if dep["path"] in written}
         keys = entry.get("params", {})
-        if any(read != written[path][1] for path, read in deps.items()) or any(
+        upstream[name] = {written[path][0] for path in {*deps, *keys} & {*written}}
+        if any(md5 != written[path][1] for path, md5 in deps.items()) or any(
             value(values[file], key) != used
             for file, of_file in keys.items()
             if file in values
             for key, used in of_file.items()
         ):
             outdated.add(name)
-        for path in {*deps, *keys} & {*written}:
-            readers.setdefault(written[path][0], set()).add(name)
-    new = outdated
-    while new:
-        new = {reader for name in new for reader in readers.get(name, ())} - outdated
-        outdated = outdated | new
+    outdated = with_downstream(outdated, upstream)
     return frozenset(path for path, (name, _) in written.items() if name in outdated)
 
 
@@ -70,7 +66,3 @@ def value(content: Any, key: str) -> Any:
             return ABSENT
         content = content[part]
     return content
-
-
-def checksum(file: Mapping[str, Any]) -> Any:
-    return file.get("md5") or file.get("hash")

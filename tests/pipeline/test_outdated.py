@@ -8,7 +8,7 @@ import pytest
 
 from hw2core.errors import UserError
 from hw2core.layout import Layout
-from hw2core.outdated import find_outdated, outdated_outputs
+from hw2core.pipeline.outdated import find_outdated, outdated_outputs
 
 PARAMS: dict[str, Any] = {"data": {"source": "embedded"}, "dann": {"lr": 0.001, "steps": 5}, "gan": {"lr": 1}}
 INPUTS = "stages/inputs/pair.json"
